@@ -1,0 +1,61 @@
+/*
+ * main: the fetchpool command. Reads the options and does what they say, one URL after the other
+ * over one client; the exit code is the last one's, as with curl.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "complaint.h"
+#include "exitcode.h"
+#include "options.h"
+#include "report.h"
+#include "transfer.h"
+#include "usage.h"
+
+static int fetch_all(struct fetchpool *client, const struct options *options)
+{
+    int exit_code = EXIT_CODE_OK;
+    for (size_t i = 0; i < options->url_count; i++)
+        exit_code = transfer_run(client, options, i);
+    return exit_code;
+}
+
+static int run(const struct options *options)
+{
+    struct fetchpool *client = fetchpool_open(options->socket);
+    if (!client) {
+        complaint_show(EXIT_CODE_MEMORY, "out of memory");
+        return EXIT_CODE_MEMORY;
+    }
+    int exit_code = options->action == ACTION_REPORT ? report_run(client, options)
+                                                     : fetch_all(client, options);
+    fetchpool_close(client);
+    return exit_code;
+}
+
+static int act(const struct options *options)
+{
+    switch (options->action) {
+    case ACTION_HELP:
+        return fputs(usage_text, stdout) < 0 || fflush(stdout) ? EXIT_CODE_WRITE : EXIT_CODE_OK;
+    case ACTION_VERSION:
+        return printf("fetchpool %s\n", fetchpool_version()) < 0 || fflush(stdout) ? EXIT_CODE_WRITE
+                                                                                   : EXIT_CODE_OK;
+    case ACTION_FETCH:
+    case ACTION_REPORT:
+        return run(options);
+    }
+    return EXIT_CODE_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, with its number and its sentence */
+    int exit_code = options_read(&options, argc, argv);
+    if (exit_code == EXIT_CODE_OK)
+        exit_code = act(&options);
+    options_finish(&options);
+    return exit_code;
+}

@@ -1,0 +1,303 @@
+/* options: see options.h. */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data.h"
+#include "exitcode.h"
+#include "fetchpool_wire.h"
+#include "usage.h"
+
+/* curl's default with -L. */
+#define MAX_REDIRECTS_DEFAULT 50
+
+#define MAX_FORMAT_BYTES ((size_t)1 << 20)
+
+/* Options without a letter. */
+enum {
+    OPTION_DATA_BINARY = 256,
+    OPTION_DATA_RAW,
+    OPTION_CONNECT_TIMEOUT,
+    OPTION_MAX_REDIRS,
+    OPTION_COMPRESSED,
+    OPTION_HTTP_1_1,
+    OPTION_HTTP_2,
+    OPTION_CACERT,
+    OPTION_KEY,
+    OPTION_JSON,
+    OPTION_SOCKET
+};
+
+static const char letters[] = "X:H:d:o:OiIsSfm:LA:e:u:E:kw:Vh";
+
+static const struct option words[] = {
+    {"request", required_argument, NULL, 'X'},
+    {"header", required_argument, NULL, 'H'},
+    {"data", required_argument, NULL, 'd'},
+    {"data-ascii", required_argument, NULL, 'd'},
+    {"data-binary", required_argument, NULL, OPTION_DATA_BINARY},
+    {"data-raw", required_argument, NULL, OPTION_DATA_RAW},
+    {"output", required_argument, NULL, 'o'},
+    {"remote-name", no_argument, NULL, 'O'},
+    {"include", no_argument, NULL, 'i'},
+    {"show-headers", no_argument, NULL, 'i'},
+    {"head", no_argument, NULL, 'I'},
+    {"silent", no_argument, NULL, 's'},
+    {"show-error", no_argument, NULL, 'S'},
+    {"fail", no_argument, NULL, 'f'},
+    {"max-time", required_argument, NULL, 'm'},
+    {"connect-timeout", required_argument, NULL, OPTION_CONNECT_TIMEOUT},
+    {"location", no_argument, NULL, 'L'},
+    {"max-redirs", required_argument, NULL, OPTION_MAX_REDIRS},
+    {"compressed", no_argument, NULL, OPTION_COMPRESSED},
+    {"user-agent", required_argument, NULL, 'A'},
+    {"referer", required_argument, NULL, 'e'},
+    {"user", required_argument, NULL, 'u'},
+    {"http1.1", no_argument, NULL, OPTION_HTTP_1_1},
+    {"http2", no_argument, NULL, OPTION_HTTP_2},
+    {"cacert", required_argument, NULL, OPTION_CACERT},
+    {"cert", required_argument, NULL, 'E'},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"insecure", no_argument, NULL, 'k'},
+    {"write-out", required_argument, NULL, 'w'},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"socket", required_argument, NULL, OPTION_SOCKET},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+/* ---- Values ---------------------------------------------------------------------------------- */
+
+static int file_failed(const char *option, const char *argument, int error)
+{
+    if (error == 0)
+        return EXIT_CODE_OK;
+    usage_wrong("option %s: cannot read %s: %s", option, argument, strerror(-error));
+    return error == -ENOMEM ? EXIT_CODE_MEMORY : EXIT_CODE_READ;
+}
+
+/* Decimal seconds to milliseconds. What is more than nothing does not become nothing. */
+static int read_seconds(uint32_t *out_ms, const char *option, const char *text)
+{
+    char *end;
+    double ms = strtod(text, &end) * 1000;
+    if (end == text || *end || !(ms >= 0 && ms < UINT32_MAX))
+        return usage_wrong("option %s: expected a number of seconds, not '%s'", option, text);
+    *out_ms = ms > 0 && ms < 1 ? 1 : (uint32_t)ms;
+    return EXIT_CODE_OK;
+}
+
+static int read_count(int32_t *out_count, const char *option, const char *text)
+{
+    char *end;
+    errno = 0;
+    long count = strtol(text, &end, 10);
+    if (end == text || *end || errno || count < -1 || count > INT32_MAX)
+        return usage_wrong("option %s: expected a number, not '%s'", option, text);
+    *out_count = (int32_t)count;
+    return EXIT_CODE_OK;
+}
+
+static int add_data(struct options *options, const char *option, enum data_kind kind)
+{
+    int result = data_add(&options->body, !options->has_body, optarg, kind);
+    options->has_body = true;
+    return file_failed(option, optarg, result);
+}
+
+static int add_target(struct options *options, struct target target)
+{
+    struct target *targets = reallocarray(options->targets, options->target_count + 1,
+                                          sizeof *targets);
+    if (!targets)
+        return usage_wrong("out of memory");
+    options->targets = targets;
+    targets[options->target_count++] = target;
+    return EXIT_CODE_OK;
+}
+
+static int read_write_out(struct options *options)
+{
+    struct buffer *format = &options->write_out;
+    buffer_truncate(format, 0);
+    int result = *optarg == '@' ? data_read_file(format, optarg + 1)
+                                : buffer_append_text(format, optarg);
+    if (result == 0)
+        result = data_end_string(format);
+    return file_failed("-w", optarg, result);
+}
+
+/* ---- Options --------------------------------------------------------------------------------- */
+
+/* Where an option that is one fact is kept; NULL for any other option. */
+static bool *flag_of(struct options *options, int option)
+{
+    switch (option) {
+    case 'i':
+        return &options->shows_head;
+    case 'I':
+        return &options->is_head;
+    case 's':
+        return &options->is_silent;
+    case 'S':
+        return &options->shows_errors;
+    case 'f':
+        return &options->fails_on_error_status;
+    case 'L':
+        return &options->follows_redirects;
+    case 'k':
+        return &options->is_insecure;
+    case OPTION_COMPRESSED:
+        return &options->is_compressed;
+    case OPTION_JSON:
+        return &options->is_json;
+    default:
+        return NULL;
+    }
+}
+
+/* Where an option that is one string is kept, the last of its kind; NULL for any other option. */
+static const char **word_of(struct options *options, int option)
+{
+    switch (option) {
+    case 'X':
+        return &options->method;
+    case 'A':
+        return &options->user_agent;
+    case 'e':
+        return &options->referer;
+    case 'u':
+        return &options->user;
+    case 'E':
+        return &options->cert_file;
+    case OPTION_CACERT:
+        return &options->ca_file;
+    case OPTION_KEY:
+        return &options->key_file;
+    case OPTION_SOCKET:
+        return &options->socket;
+    default:
+        return NULL;
+    }
+}
+
+/* Those that take more than to be kept. */
+static int read_special(struct options *options, int option)
+{
+    switch (option) {
+    case 'H':
+        return file_failed("-H", optarg, fields_add(&options->fields, optarg));
+    case 'd':
+        return add_data(options, "-d", DATA_TEXT);
+    case OPTION_DATA_BINARY:
+        return add_data(options, "--data-binary", DATA_BINARY);
+    case OPTION_DATA_RAW:
+        return add_data(options, "--data-raw", DATA_RAW);
+    case 'o':
+        return add_target(options, (struct target){.path = optarg});
+    case 'O':
+        return add_target(options, (struct target){.is_named_by_url = true});
+    case 'm':
+        return read_seconds(&options->timeout_ms, "-m", optarg);
+    case OPTION_CONNECT_TIMEOUT:
+        return read_seconds(&options->connect_timeout_ms, "--connect-timeout", optarg);
+    case OPTION_MAX_REDIRS:
+        return read_count(&options->max_redirects, "--max-redirs", optarg);
+    case 'w':
+        return read_write_out(options);
+    default:
+        return usage_wrong_as_said(); /* by getopt */
+    }
+}
+
+static int read_option(struct options *options, int option)
+{
+    bool *flag = flag_of(options, option);
+    const char **word = word_of(options, option);
+    if (flag)
+        *flag = true;
+    else if (word)
+        *word = optarg;
+    else if (option == OPTION_HTTP_1_1 || option == OPTION_HTTP_2)
+        options->http = option == OPTION_HTTP_2 ? FETCHPOOL_HTTP_2 : FETCHPOOL_HTTP_1_1;
+    else if (option == 'V' || option == 'h')
+        options->action = option == 'V' ? ACTION_VERSION : ACTION_HELP;
+    else
+        return read_special(options, option);
+    return EXIT_CODE_OK;
+}
+
+/* ---- The whole ------------------------------------------------------------------------------- */
+
+static bool is_report(const char *word)
+{
+    static const char *const subjects[] = {"ping", "stats", "connections", "clients"};
+    for (size_t i = 0; word && i < sizeof subjects / sizeof subjects[0]; i++) {
+        if (strcmp(word, subjects[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int check_report(struct options *options)
+{
+    options->action = ACTION_REPORT;
+    options->subject = options->urls[0];
+    if (options->url_count > 1)
+        return usage_wrong("%s takes no argument, but there is '%s'", options->subject,
+                           options->urls[1]);
+    return EXIT_CODE_OK;
+}
+
+static int check(struct options *options)
+{
+    if (options->action != ACTION_FETCH)
+        return EXIT_CODE_OK;
+    if (is_report(options->urls[0]))
+        return check_report(options);
+    if (options->url_count == 0)
+        return usage_wrong("no URL given");
+    if (options->is_json)
+        return usage_wrong("--json is for ping, stats, connections and clients");
+    if (options->is_head && options->has_body)
+        return usage_wrong("-I and data cannot go together: a HEAD request has none");
+    for (size_t i = 0; i < options->url_count; i++) {
+        if (!*options->urls[i])
+            return usage_wrong("a URL is empty");
+    }
+    return EXIT_CODE_OK;
+}
+
+int options_read(struct options *out_options, int argc, char **argv)
+{
+    *out_options = (struct options){.max_redirects = MAX_REDIRECTS_DEFAULT};
+    buffer_init(&out_options->body, WIRE_MAX_MESSAGE_BYTES);
+    buffer_init(&out_options->write_out, MAX_FORMAT_BYTES);
+    int option;
+    while ((option = getopt_long(argc, argv, letters, words, NULL)) != -1) {
+        int result = read_option(out_options, option);
+        if (result != EXIT_CODE_OK)
+            return result;
+    }
+    out_options->urls = argv + optind;
+    out_options->url_count = (size_t)(argc - optind);
+    return check(out_options);
+}
+
+void options_finish(struct options *options)
+{
+    fields_finish(&options->fields);
+    buffer_finish(&options->body);
+    buffer_finish(&options->write_out);
+    free(options->targets);
+    options->targets = NULL;
+}
+
+bool options_allow_complaints(const struct options *options)
+{
+    return !options->is_silent || options->shows_errors;
+}

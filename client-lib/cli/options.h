@@ -1,0 +1,73 @@
+/*
+ * options: the command line, read and checked. curl's letters and long names, where both do the
+ * same. Files that options name by @ are read here, as curl does, so that a wrong one is said
+ * before anything is sent.
+ *
+ * It owns what it reads from files; all other strings are the argument vector's.
+ */
+#pragma once
+
+#include "buffer.h"
+#include "fetchpool.h"
+#include "fields.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum action {
+    ACTION_FETCH,
+    ACTION_REPORT, /* ping, stats, connections, clients */
+    ACTION_HELP,
+    ACTION_VERSION
+};
+
+/* Where a body goes: the n-th of these belongs to the n-th URL. */
+struct target {
+    const char *path;     /* NULL or "-": standard output */
+    bool is_named_by_url; /* -O */
+};
+
+struct options {
+    enum action action;
+    const char *subject; /* of a report */
+    char **urls;
+    size_t url_count;
+    struct target *targets; /* owned */
+    size_t target_count;
+    const char *socket;
+    const char *method; /* NULL: what follows from the others */
+    struct fields fields;
+    struct buffer body;
+    bool has_body;
+    struct buffer write_out; /* ends in a NUL if it is not empty */
+    const char *user_agent;  /* "": none */
+    const char *referer;
+    const char *user;
+    const char *ca_file;
+    const char *cert_file;
+    const char *key_file;
+    uint32_t timeout_ms;
+    uint32_t connect_timeout_ms;
+    int32_t max_redirects; /* negative: no bound */
+    enum fetchpool_http http;
+    bool follows_redirects;
+    bool is_head;
+    bool shows_head;
+    bool fails_on_error_status;
+    bool is_silent;
+    bool shows_errors;
+    bool is_compressed;
+    bool is_insecure;
+    bool is_json;
+};
+
+/*
+ * Reads the command line. EXIT_CODE_OK, or the exit code with which to end: what is wrong has been
+ * said. options_finish() is due after either.
+ */
+int options_read(struct options *out_options, int argc, char **argv);
+void options_finish(struct options *options);
+
+/* Is this failure to be told? Not with -s, unless with -S too. */
+bool options_allow_complaints(const struct options *options);

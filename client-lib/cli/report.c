@@ -1,0 +1,55 @@
+/* report: see report.h. */
+#include "report.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "complaint.h"
+#include "exitcode.h"
+#include "json.h"
+#include "output.h"
+#include "table.h"
+
+static int show(const struct options *options, const struct fetchpool_response *response)
+{
+    const struct fetchpool_value *value = fetchpool_result(response);
+    struct buffer text;
+    buffer_init(&text, SIZE_MAX / 2);
+    if (options->is_json)
+        json_render(&text, value);
+    else
+        table_render(&text, value);
+    int result = text.error;
+    if (result == 0)
+        result = output_write_to(STDOUT_FILENO, text.data, text.length);
+    buffer_finish(&text);
+    return result;
+}
+
+static void complain(const struct options *options, int exit_code, const char *sentence)
+{
+    if (options_allow_complaints(options))
+        complaint_show(exit_code, sentence ? sentence : "out of memory");
+}
+
+int report_run(struct fetchpool *client, const struct options *options)
+{
+    struct fetchpool_response *response = fetchpool_query(client, options->subject,
+                                                          options->timeout_ms);
+    int exit_code = exitcode_of(response);
+    if (exit_code != EXIT_CODE_OK) {
+        char *sentence = complaint_of(client, exit_code, fetchpool_error_message(response));
+        complain(options, exit_code, sentence);
+        free(sentence);
+    } else {
+        int result = show(options, response);
+        if (result < 0) {
+            exit_code = EXIT_CODE_WRITE;
+            complain(options, exit_code, strerror(-result));
+        }
+    }
+    fetchpool_response_free(response);
+    return exit_code;
+}

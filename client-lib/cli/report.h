@@ -1,0 +1,7 @@
+/* report: ping, stats, connections and clients: what the daemon says of itself, shown. */
+#pragma once
+
+#include "options.h"
+
+/* Asks, shows the answer as a table or as JSON, says what went wrong. Returns the exit code. */
+int report_run(struct fetchpool *client, const struct options *options);

@@ -1,0 +1,66 @@
+/* usage: see usage.h. fetchpool(1) says the same at more length. */
+#include "usage.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "exitcode.h"
+
+const char usage_text[] =
+    "Usage: fetchpool [options] URL...\n"
+    "       fetchpool ping | stats | connections | clients [--json] [--socket PATH]\n"
+    "\n"
+    "Fetches URLs over the connections that fetchpoold keeps open. The options are curl's:\n"
+    "\n"
+    "  -X, --request METHOD       the method, if not GET, POST with data, or HEAD with -I\n"
+    "  -H, --header LINE          \"Name: value\"; \"Name:\" drops a default; @FILE reads lines\n"
+    "  -d, --data DATA            send it, as a form; @FILE or @- reads it, without line ends\n"
+    "      --data-binary DATA     as -d, a file as it is\n"
+    "      --data-raw DATA        as -d, @ means nothing\n"
+    "  -o, --output FILE          write the body there; the n-th is the n-th URL's\n"
+    "  -O, --remote-name          ... to a file named like the end of the URL\n"
+    "  -i, --include              show the head before the body\n"
+    "  -I, --head                 ask for the head only, and show it\n"
+    "  -s, --silent               say nothing about errors\n"
+    "  -S, --show-error           ... but do, with -s\n"
+    "  -f, --fail                 exit with 22 for a status of 400 or more, without its body\n"
+    "  -m, --max-time SECONDS     for the whole request\n"
+    "      --connect-timeout SECONDS\n"
+    "  -L, --location             follow redirects\n"
+    "      --max-redirs COUNT     at most so many (50); -1: any\n"
+    "      --compressed           ask for a compressed answer and decompress it\n"
+    "  -A, --user-agent NAME      \"\" sends none\n"
+    "  -e, --referer URL\n"
+    "  -u, --user USER:PASSWORD   basic authentication\n"
+    "      --http1.1, --http2     this version of HTTP\n"
+    "      --cacert FILE          trust these authorities only (PEM)\n"
+    "  -E, --cert FILE            a client certificate (PEM), with its key unless --key has it\n"
+    "      --key FILE\n"
+    "  -k, --insecure             accept any certificate, where the daemon allows it\n"
+    "  -w, --write-out FORMAT     print this afterwards: curl's %{variables}, and "
+    "%{connection_id},\n"
+    "                             %{reused}, %{connection_requests}, %{connection_age}\n"
+    "      --json                 a report as JSON\n"
+    "      --socket PATH          the daemon's socket\n"
+    "  -V, --version\n"
+    "  -h, --help\n"
+    "\n"
+    "Exit codes are curl's; 120: no daemon, 121: denied by it, 122: it could not serve the "
+    "request.\n";
+
+int usage_wrong(const char *format, ...)
+{
+    va_list values;
+    fputs("fetchpool: ", stderr);
+    va_start(values, format);
+    vfprintf(stderr, format, values);
+    va_end(values);
+    fputc('\n', stderr);
+    return usage_wrong_as_said();
+}
+
+int usage_wrong_as_said(void)
+{
+    fputs("fetchpool: try 'fetchpool --help' for more information\n", stderr);
+    return EXIT_CODE_USAGE;
+}

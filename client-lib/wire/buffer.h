@@ -1,0 +1,33 @@
+/*
+ * buffer: bytes that grow at the end and are taken from the front, up to a limit set at birth.
+ *
+ * An append that fails changes nothing and is remembered in `error`, so that an encoder can write
+ * a whole message and look once. Knows nothing of what the bytes mean.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffer {
+    uint8_t *data;
+    size_t length;
+    size_t capacity;
+    size_t limit; /* bytes it may hold; what is beyond is refused */
+    int error;    /* 0, -ENOMEM or -EMSGSIZE: the first append that failed */
+};
+
+void buffer_init(struct buffer *buffer, size_t limit);
+void buffer_finish(struct buffer *buffer);
+
+/* 0, or -EMSGSIZE beyond the limit, or -ENOMEM. */
+int buffer_append(struct buffer *buffer, const void *bytes, size_t length);
+int buffer_append_text(struct buffer *buffer, const char *text);
+int buffer_append_format(struct buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Takes bytes from the front; when none is left, gives the memory back. */
+void buffer_consume(struct buffer *buffer, size_t length);
+
+/* Back to an earlier length, its error forgotten: the undo of a message half encoded. */
+void buffer_truncate(struct buffer *buffer, size_t length);

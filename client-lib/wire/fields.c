@@ -1,0 +1,68 @@
+/*
+ * fields: lists of header fields, read and written. They come as [[name, value], ...] or as a map,
+ * and go out as the former, which keeps order and repeats.
+ */
+#include "internal.h"
+#include "value.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int wire_wrong_type(struct wire_why *why, const char *key, const char *expected,
+                    const struct fetchpool_value *value)
+{
+    return wire_why_set(why, "%s must be %s, not %s", key, expected, value_type_name(value));
+}
+
+static int read_field(struct wire_field *out_field, const struct fetchpool_value *name,
+                      const struct fetchpool_value *value, size_t index, struct wire_why *why)
+{
+    if (!fetchpool_value_string(name) || !fetchpool_value_string(value))
+        return wire_why_set(why, "headers[%zu] must be a name and a value, both strings", index);
+    *out_field = (struct wire_field){
+        .name = {fetchpool_value_string(name), fetchpool_value_length(name)},
+        .value = {fetchpool_value_string(value), fetchpool_value_length(value)},
+    };
+    return 0;
+}
+
+int wire_read_fields(struct wire_field **out_fields, size_t *out_count,
+                       const struct fetchpool_value *value, struct wire_why *why)
+{
+    enum fetchpool_type type = fetchpool_value_type(value);
+    if (type != FETCHPOOL_ARRAY && type != FETCHPOOL_MAP)
+        return wire_wrong_type(why, "headers", "an array of pairs or a map", value);
+    size_t count = fetchpool_value_length(value);
+    if (count == 0)
+        return 0;
+    struct wire_field *fields = calloc(count, sizeof *fields);
+    if (!fields)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const struct fetchpool_value *item = fetchpool_value_at(value, i);
+        const struct fetchpool_value *name = fetchpool_value_key_at(value, i);
+        if (type == FETCHPOOL_ARRAY) {
+            name = fetchpool_value_length(item) == 2 ? fetchpool_value_at(item, 0) : NULL;
+            item = fetchpool_value_at(item, 1);
+        }
+        int result = read_field(&fields[i], name, item, i, why);
+        if (result < 0) {
+            free(fields);
+            return result;
+        }
+    }
+    free(*out_fields); /* a map may hold a key twice; the last one counts */
+    *out_fields = fields;
+    *out_count = count;
+    return 0;
+}
+
+void wire_pack_fields(msgpack_packer *packer, const struct wire_field *fields, size_t count)
+{
+    msgpack_pack_array(packer, count);
+    for (size_t i = 0; i < count; i++) {
+        msgpack_pack_array(packer, 2);
+        wire_pack_str(packer, fields[i].name);
+        wire_pack_str(packer, fields[i].value);
+    }
+}

@@ -1,0 +1,137 @@
+/*
+ * response: the answer to `fetch`, its encoder beside its decoder.
+ *
+ * The daemon writes every key; the library reads leniently, so that an older daemon's answer and a
+ * newer one's are both understood: what is absent is zero or empty, what is unknown is passed over.
+ */
+#include "internal.h"
+#include "value.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void pack_number(msgpack_packer *packer, const char *key, uint64_t number)
+{
+    wire_pack_str(packer, wire_str_of(key));
+    msgpack_pack_uint64(packer, number);
+}
+
+static void pack_text(msgpack_packer *packer, const char *key, struct wire_str text)
+{
+    wire_pack_str(packer, wire_str_of(key));
+    wire_pack_str(packer, text);
+}
+
+static void pack_connection(msgpack_packer *packer, const struct wire_connection *connection)
+{
+    msgpack_pack_map(packer, 5);
+    pack_number(packer, "id", connection->id);
+    wire_pack_str(packer, wire_str_of("reused"));
+    if (connection->is_reused)
+        msgpack_pack_true(packer);
+    else
+        msgpack_pack_false(packer);
+    pack_number(packer, "requests", connection->requests);
+    pack_number(packer, "age_ms", connection->age_ms);
+    pack_text(packer, "peer", connection->peer);
+}
+
+static void pack_timing(msgpack_packer *packer, const struct fetchpool_timing *timing)
+{
+    msgpack_pack_map(packer, 6);
+    pack_number(packer, "queue", timing->queue_us);
+    pack_number(packer, "resolve", timing->resolve_us);
+    pack_number(packer, "connect", timing->connect_us);
+    pack_number(packer, "tls", timing->tls_us);
+    pack_number(packer, "first_byte", timing->first_byte_us);
+    pack_number(packer, "total", timing->total_us);
+}
+
+void wire_response_encode(struct buffer *buffer, uint32_t id, const struct wire_response *response)
+{
+    wire_put_result(buffer, id);
+    msgpack_packer packer = wire_packer(buffer);
+    msgpack_pack_map(&packer, 8);
+    pack_number(&packer, "status", response->status);
+    wire_pack_str(&packer, wire_str_of("headers"));
+    wire_pack_fields(&packer, response->fields, response->field_count);
+    wire_pack_str(&packer, wire_str_of("body"));
+    wire_pack_bin(&packer, response->body);
+    pack_text(&packer, "http", response->http);
+    pack_text(&packer, "url", response->url);
+    pack_number(&packer, "redirects", response->redirects);
+    wire_pack_str(&packer, wire_str_of("connection"));
+    pack_connection(&packer, &response->connection);
+    wire_pack_str(&packer, wire_str_of("timing"));
+    pack_timing(&packer, &response->timing);
+}
+
+static uint64_t number_in(const struct fetchpool_value *map, const char *key)
+{
+    uint64_t number = 0;
+    value_as_unsigned(fetchpool_value_get(map, key), &number);
+    return number;
+}
+
+static struct wire_str str_in(const struct fetchpool_value *map, const char *key)
+{
+    const struct fetchpool_value *value = fetchpool_value_get(map, key);
+    const char *bytes = fetchpool_value_string(value);
+    return (struct wire_str){bytes ? bytes : "", fetchpool_value_length(value)};
+}
+
+static struct wire_connection read_connection(const struct fetchpool_value *map)
+{
+    struct wire_connection connection = {
+        .id = number_in(map, "id"),
+        .requests = number_in(map, "requests"),
+        .age_ms = number_in(map, "age_ms"),
+        .peer = str_in(map, "peer"),
+    };
+    value_as_boolean(fetchpool_value_get(map, "reused"), &connection.is_reused);
+    return connection;
+}
+
+static struct fetchpool_timing read_timing(const struct fetchpool_value *map)
+{
+    return (struct fetchpool_timing){
+        .queue_us = number_in(map, "queue"),
+        .resolve_us = number_in(map, "resolve"),
+        .connect_us = number_in(map, "connect"),
+        .tls_us = number_in(map, "tls"),
+        .first_byte_us = number_in(map, "first_byte"),
+        .total_us = number_in(map, "total"),
+    };
+}
+
+int wire_response_decode(struct wire_response *out_response, const struct fetchpool_value *result)
+{
+    uint64_t status;
+    struct wire_why why;
+    struct wire_field *fields = NULL;
+    size_t count = 0;
+    if (!value_as_unsigned(fetchpool_value_get(result, "status"), &status))
+        return -EBADMSG;
+    int error = wire_read_fields(&fields, &count, fetchpool_value_get(result, "headers"), &why);
+    if (error < 0)
+        return error == -ENOMEM ? error : -EBADMSG;
+    *out_response = (struct wire_response){
+        .status = status,
+        .fields = fields,
+        .field_count = count,
+        .body = str_in(result, "body"),
+        .http = str_in(result, "http"),
+        .url = str_in(result, "url"),
+        .redirects = number_in(result, "redirects"),
+        .connection = read_connection(fetchpool_value_get(result, "connection")),
+        .timing = read_timing(fetchpool_value_get(result, "timing")),
+    };
+    return 0;
+}
+
+void wire_response_finish(struct wire_response *response)
+{
+    free((void *)response->fields);
+    response->fields = NULL;
+    response->field_count = 0;
+}

@@ -1,0 +1,87 @@
+/*
+ * config: what the daemon was told by its configuration file. One table holds every key: section,
+ * name, type, default, bounds and a line of description; the parser, `--check` and the manual page
+ * fetchpool.conf(5) all read that table, so they cannot differ.
+ *
+ * Ground floor: knows nothing of ours. The file's format is inih's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config {
+    char *socket;     /* [daemon]; NULL: the default path */
+    int log_level;    /* enum log_level */
+
+    uint64_t max_connections; /* [pool] */
+    uint64_t pool_idle_timeout_ms;
+    uint64_t pool_lifetime_ms;
+    uint64_t dns_ttl_ms;
+
+    uint64_t total_timeout_ms; /* [timeouts] */
+    uint64_t connect_timeout_ms;
+    uint64_t first_byte_timeout_ms;
+    uint64_t idle_timeout_ms;
+    uint64_t drain_timeout_ms;
+
+    uint64_t max_message_bytes; /* [limits] */
+    uint64_t max_body_bytes;
+    uint64_t max_url_bytes;
+    uint64_t max_line_bytes;
+    uint64_t max_headers;
+    uint64_t max_header_bytes;
+    uint64_t max_response_header_bytes;
+    uint64_t max_redirects;
+    uint64_t max_clients;
+    uint64_t requests_per_client;
+    uint64_t max_unread_bytes;
+
+    char *ca_file; /* [tls]; NULL: the system's */
+    bool allow_insecure;
+
+    char *proxy_url; /* [proxy]; NULL: none */
+    bool allow_client_proxy;
+};
+
+struct config_error {
+    char text[640];
+};
+
+/* Every key at its default. 0 or -ENOMEM. */
+int config_init(struct config *config);
+void config_finish(struct config *config);
+
+/*
+ * Reads a file over the defaults. 0, or -EINVAL with "FILE:LINE: what is wrong and what was
+ * expected", or -ENOMEM; after an error the config is as it was before.
+ */
+int config_load(struct config *config, const char *path, struct config_error *error);
+
+/* ---- The table, for whoever describes it ------------------------------------------------------- */
+
+enum config_type {
+    CONFIG_TEXT,     /* char *, owned */
+    CONFIG_LEVEL,    /* int */
+    CONFIG_BOOLEAN,  /* bool */
+    CONFIG_COUNT,    /* uint64_t */
+    CONFIG_BYTES,    /* uint64_t */
+    CONFIG_DURATION  /* uint64_t, milliseconds */
+};
+
+struct config_key {
+    const char *section;
+    const char *name;
+    enum config_type type;
+    size_t offset;
+    const char *preset; /* as one would write it; NULL for a text that is absent by default */
+    uint64_t least, most;
+    const char *summary;
+};
+
+extern const struct config_key config_keys[];
+extern const size_t config_key_count;
+
+/* How values of a type are written: "a duration such as 500ms, 30s, 5m or 1h". */
+const char *config_type_description(enum config_type type);

@@ -1,0 +1,91 @@
+/* config_value: see config_value.h. */
+#include "config_value.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+/* Largest first, as printing wants them. */
+static const struct unit byte_units[] = {
+    {"GiB", (uint64_t)1 << 30}, {"MiB", (uint64_t)1 << 20}, {"KiB", (uint64_t)1 << 10}, {"", 1}};
+static const struct unit duration_units[] = {
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+static const struct unit count_units[] = {{"", 1}};
+
+bool config_value_boolean(const char *text, bool *out_boolean)
+{
+    static const char *const words[] = {"no", "yes", "false", "true", "off", "on"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *out_boolean = i % 2;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Digits only: no sign, no space, no octal. Returns what follows them, or NULL. */
+static const char *read_digits(const char *text, uint64_t *out_number)
+{
+    uint64_t number = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
+            return NULL;
+    }
+    if (at == text)
+        return NULL;
+    *out_number = number;
+    return at;
+}
+
+static bool read_with_unit(const char *text, const struct unit *units, size_t count,
+                           uint64_t *out_number)
+{
+    uint64_t number;
+    const char *suffix = read_digits(text, &number);
+    if (!suffix)
+        return false;
+    while (*suffix == ' ')
+        suffix++;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(suffix, units[i].name) == 0)
+            return !__builtin_mul_overflow(number, units[i].factor, out_number);
+    }
+    return false;
+}
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+bool config_value_count(const char *text, uint64_t *out_count)
+{
+    return read_with_unit(text, count_units, COUNT(count_units), out_count);
+}
+
+bool config_value_bytes(const char *text, uint64_t *out_bytes)
+{
+    return read_with_unit(text, byte_units, COUNT(byte_units), out_bytes);
+}
+
+bool config_value_duration(const char *text, uint64_t *out_ms)
+{
+    if (strcmp(text, "0") == 0) {
+        *out_ms = 0;
+        return true;
+    }
+    return read_with_unit(text, duration_units, COUNT(duration_units), out_ms);
+}
+
+void config_value_print(char *out_text, size_t size, bool is_bytes, bool is_duration,
+                        uint64_t number)
+{
+    const struct unit *unit = is_bytes ? byte_units : is_duration ? duration_units : count_units;
+    while (unit->factor > 1 && (number == 0 || number % unit->factor != 0))
+        unit++;
+    snprintf(out_text, size, "%llu%s", (unsigned long long)(number / unit->factor), unit->name);
+}

@@ -1,0 +1,18 @@
+/*
+ * config_value: numbers with units, as people write them in the configuration, and back. Pure.
+ * The parsers take the whole text or nothing, and refuse what does not fit 64 bits.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool config_value_boolean(const char *text, bool *out_boolean); /* yes, no, true, false, on, off */
+bool config_value_count(const char *text, uint64_t *out_count);
+bool config_value_bytes(const char *text, uint64_t *out_bytes);     /* none, KiB, MiB, GiB */
+bool config_value_duration(const char *text, uint64_t *out_ms); /* ms, s, m, h, d; 0 needs none */
+
+/* The shortest way to write it: "16MiB", "90s", "512". */
+void config_value_print(char *out_text, size_t size, bool is_bytes, bool is_duration,
+                        uint64_t number);

@@ -1,0 +1,422 @@
+/* conn: see conn.h. */
+#include "conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "scanner.h"
+
+/* Held-back bytes beyond which reading stops: enough to see that the client closes its end. */
+#define HELD_BACK_BYTES CONN_READ_BYTES
+
+/* Unsent bytes beyond which nothing more is read: a client that does not read its answers gets no
+ * more of them. One reply of any size may be under way beside it. */
+#define UNSENT_BYTES (256 * 1024)
+
+enum conn_state {
+    CONN_OPEN,
+    CONN_HALF_OPEN,
+    CONN_FLUSHING,
+    CONN_CLOSED
+};
+
+struct conn {
+    uv_pipe_t pipe;
+    struct conn_shared *shared;
+    const struct conn_events *events;
+    void *ctx;
+    struct conn_peer peer;
+
+    enum conn_state state;
+    enum conn_dialect dialect;
+    bool is_paused;
+    bool is_reading;
+    bool is_delivering; /* deliver() is on the stack */
+    bool has_ended;     /* on_end has been called */
+
+    struct buffer in;    /* what was read and not handed up */
+    struct scanner scanner;
+    size_t scanned;      /* bytes at the front of `in` that were looked at */
+
+    struct buffer out;     /* written, not given to the kernel yet */
+    struct buffer sending; /* under way in `write` */
+    uv_write_t write;
+    uint64_t bytes_written;
+};
+
+/* ---- Closing ----------------------------------------------------------------------------------- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct conn *conn = handle->data;
+    buffer_finish(&conn->in);
+    buffer_finish(&conn->out);
+    buffer_finish(&conn->sending);
+    conn->events->on_closed(conn->ctx);
+    free(conn);
+}
+
+static void stop_reading(struct conn *conn)
+{
+    uv_read_stop((uv_stream_t *)&conn->pipe);
+    conn->is_reading = false;
+}
+
+void conn_abort(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED)
+        return;
+    conn->state = CONN_CLOSED;
+    uv_close((uv_handle_t *)&conn->pipe, on_handle_closed);
+}
+
+void conn_close(struct conn *conn)
+{
+    if (conn->state == CONN_FLUSHING || conn->state == CONN_CLOSED)
+        return;
+    conn->state = CONN_FLUSHING;
+    stop_reading(conn);
+    if (conn->out.length == 0 && conn->sending.length == 0)
+        conn_abort(conn);
+}
+
+static bool is_live(const struct conn *conn)
+{
+    return conn->state == CONN_OPEN || conn->state == CONN_HALF_OPEN;
+}
+
+/* The client does not read any more: what is written can be thrown away. */
+static void gone(struct conn *conn)
+{
+    if (conn->state == CONN_FLUSHING)
+        conn_abort(conn);
+    else if (is_live(conn))
+        conn->events->on_gone(conn->ctx);
+}
+
+/* ---- Reading: when ----------------------------------------------------------------------------- */
+
+static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *out_buf)
+{
+    struct conn *conn = handle->data;
+    (void)suggested;
+    *out_buf = uv_buf_init((char *)conn->shared->scratch, CONN_READ_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf);
+
+static bool should_read(const struct conn *conn)
+{
+    bool is_holding = conn->is_paused && conn->in.length >= HELD_BACK_BYTES;
+    return conn->state == CONN_OPEN && !is_holding &&
+           conn->out.length + conn->sending.length < UNSENT_BYTES;
+}
+
+static void update_reading(struct conn *conn)
+{
+    bool should = should_read(conn);
+    if (should == conn->is_reading || conn->state == CONN_CLOSED)
+        return;
+    if (should)
+        conn->is_reading =
+            uv_read_start((uv_stream_t *)&conn->pipe, on_allocate, on_read) == 0;
+    else
+        stop_reading(conn);
+}
+
+/* ---- Framing ----------------------------------------------------------------------------------- */
+
+static void fault(struct conn *conn, const struct conn_fault *what)
+{
+    stop_reading(conn);
+    buffer_finish(&conn->in);
+    conn->events->on_fault(conn->ctx, what);
+}
+
+static void choose_dialect(struct conn *conn, uint8_t first)
+{
+    if (first == 0x93 || first == 0x94 || first == 0xdc || first == 0xdd) {
+        conn->dialect = CONN_MESSAGEPACK;
+        scanner_init(&conn->scanner, conn->shared->max_message_bytes);
+    } else if ((first | 0x20) >= 'a' && (first | 0x20) <= 'z') {
+        conn->dialect = CONN_TEXT;
+    } else {
+        fault(conn, &(struct conn_fault){.reason = "its first byte is of no dialect"});
+    }
+}
+
+/* Returns the bytes of a whole message at the front, or 0 if there is none (yet, or for good). */
+static size_t next_message(struct conn *conn, const uint8_t *bytes, size_t length)
+{
+    enum scan_result result;
+    conn->scanned += scanner_feed(&conn->scanner, bytes + conn->scanned, length - conn->scanned,
+                                  &result);
+    if (result == SCAN_WHOLE) {
+        size_t whole = conn->scanned;
+        conn->scanned = 0;
+        return whole;
+    }
+    if (result == SCAN_BROKEN)
+        fault(conn, &(struct conn_fault){
+                        .reason = conn->scanner.reason,
+                        .has_id = conn->scanner.type == 0 && conn->scanner.has_id,
+                        .id = conn->scanner.id,
+                        .is_too_large = conn->scanner.is_too_large,
+                    });
+    return 0;
+}
+
+/* The same for a line, with its line end. The last one of a client that sends no more needs none. */
+static size_t next_line(struct conn *conn, const uint8_t *bytes, size_t length)
+{
+    const uint8_t *end = memchr(bytes + conn->scanned, '\n', length - conn->scanned);
+    size_t whole = end ? (size_t)(end - bytes) + 1 : conn->state == CONN_HALF_OPEN ? length : 0;
+    conn->scanned = end ? 0 : length;
+    if ((whole ? whole : length) > conn->shared->max_line_bytes) {
+        fault(conn, &(struct conn_fault){.reason = "a line is longer than allowed",
+                                         .is_too_large = true});
+        return 0;
+    }
+    if (whole > 0)
+        conn->scanned = 0;
+    return whole;
+}
+
+static void hand_up_line(struct conn *conn, const uint8_t *bytes, size_t length)
+{
+    while (length > 0 && (bytes[length - 1] == '\n' || bytes[length - 1] == '\r'))
+        length--;
+    conn->events->on_line(conn->ctx, (const char *)bytes, length);
+}
+
+/*
+ * Hands up every whole message of these bytes while somebody wants them. Returns how many bytes
+ * were taken. A handler may pause, close or abort the conn.
+ */
+static size_t hand_up(struct conn *conn, const uint8_t *bytes, size_t length)
+{
+    size_t taken = 0;
+    while (is_live(conn) && !conn->is_paused && taken < length) {
+        if (conn->dialect == CONN_UNDECIDED)
+            choose_dialect(conn, bytes[taken]);
+        if (!is_live(conn) || conn->dialect == CONN_UNDECIDED)
+            break;
+        bool is_text = conn->dialect == CONN_TEXT;
+        size_t whole = is_text ? next_line(conn, bytes + taken, length - taken)
+                               : next_message(conn, bytes + taken, length - taken);
+        if (whole == 0)
+            break;
+        if (is_text)
+            hand_up_line(conn, bytes + taken, whole);
+        else
+            conn->events->on_message(conn->ctx, bytes + taken, whole);
+        taken += whole;
+    }
+    return taken;
+}
+
+/* Everything that can be handed up has been; was that all there will ever be? */
+static void look_for_end(struct conn *conn)
+{
+    if (conn->state != CONN_HALF_OPEN || conn->has_ended || conn->is_paused)
+        return;
+    conn->has_ended = true;
+    conn->events->on_end(conn->ctx);
+}
+
+/* Hands up from the buffer. Not from inside itself: a handler that resumes only clears the pause. */
+static void deliver(struct conn *conn)
+{
+    if (conn->is_delivering || !is_live(conn))
+        return;
+    conn->is_delivering = true;
+    if (conn->in.length > 0)
+        buffer_consume(&conn->in, hand_up(conn, conn->in.data, conn->in.length));
+    conn->is_delivering = false;
+    if (is_live(conn))
+        look_for_end(conn);
+    update_reading(conn);
+}
+
+/* The usual case, whole messages in one read, is handed up from where it was read, uncopied. */
+static void take(struct conn *conn, const uint8_t *bytes, size_t length)
+{
+    size_t taken = 0;
+    if (conn->in.length == 0) {
+        conn->is_delivering = true;
+        taken = hand_up(conn, bytes, length);
+        conn->is_delivering = false;
+    }
+    if (!is_live(conn))
+        return;
+    if (taken < length && buffer_append(&conn->in, bytes + taken, length - taken) < 0) {
+        fault(conn, &(struct conn_fault){.reason = "the daemon has no memory for it"});
+        return;
+    }
+    deliver(conn);
+}
+
+/* ---- Reading: what ----------------------------------------------------------------------------- */
+
+/* At the end of the input: has the client only finished sending, or is it gone altogether? */
+static bool has_hung_up(struct conn *conn)
+{
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0)
+        return true;
+    struct pollfd poll_fd = {.fd = fd};
+    return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLHUP | POLLERR));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
+{
+    struct conn *conn = stream->data;
+    if (count > 0) {
+        take(conn, (const uint8_t *)buf->base, (size_t)count);
+    } else if (count == UV_EOF && !has_hung_up(conn)) {
+        stop_reading(conn);
+        conn->state = CONN_HALF_OPEN;
+        deliver(conn);
+    } else if (count < 0) {
+        gone(conn);
+    }
+}
+
+void conn_pause(struct conn *conn)
+{
+    conn->is_paused = true;
+    update_reading(conn);
+}
+
+void conn_resume(struct conn *conn)
+{
+    if (!conn->is_paused)
+        return;
+    conn->is_paused = false;
+    deliver(conn);
+}
+
+/* ---- Writing ----------------------------------------------------------------------------------- */
+
+struct buffer *conn_output(struct conn *conn)
+{
+    return &conn->out;
+}
+
+static void on_written(uv_write_t *write, int status);
+
+/* What the kernel did not take at once is given to libuv, which waits for room. */
+static void send_rest(struct conn *conn)
+{
+    conn->sending = conn->out;
+    buffer_init(&conn->out, conn->shared->max_unread_bytes);
+    uv_buf_t buf = uv_buf_init((char *)conn->sending.data, (unsigned)conn->sending.length);
+    if (uv_write(&conn->write, (uv_stream_t *)&conn->pipe, &buf, 1, on_written) != 0) {
+        buffer_finish(&conn->sending);
+        gone(conn);
+    }
+}
+
+void conn_flush(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED || conn->sending.length > 0 || conn->out.length == 0)
+        return;
+    uv_buf_t buf = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.length);
+    int sent = uv_try_write((uv_stream_t *)&conn->pipe, &buf, 1);
+    if (sent < 0 && sent != UV_EAGAIN) {
+        gone(conn);
+        return;
+    }
+    if (sent > 0) {
+        conn->bytes_written += (uint64_t)sent;
+        buffer_consume(&conn->out, (size_t)sent);
+    }
+    if (conn->out.length > 0)
+        send_rest(conn);
+    update_reading(conn);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct conn *conn = write->handle->data;
+    if (status == 0)
+        conn->bytes_written += conn->sending.length;
+    buffer_finish(&conn->sending);
+    if (conn->state == CONN_CLOSED)
+        return;
+    if (status < 0) {
+        gone(conn);
+        return;
+    }
+    conn_flush(conn);
+    if (conn->state == CONN_FLUSHING && conn->out.length == 0 && conn->sending.length == 0)
+        conn_abort(conn);
+    else
+        update_reading(conn);
+}
+
+/* ---- Life -------------------------------------------------------------------------------------- */
+
+struct conn_peer conn_get_peer(const struct conn *conn)
+{
+    return conn->peer;
+}
+
+enum conn_dialect conn_get_dialect(const struct conn *conn)
+{
+    return conn->dialect;
+}
+
+uint64_t conn_get_bytes_written(const struct conn *conn)
+{
+    return conn->bytes_written;
+}
+
+static int read_peer(struct conn *conn)
+{
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
+        return -EPERM;
+    conn->peer = (struct conn_peer){credentials.pid, credentials.uid, credentials.gid};
+    return 0;
+}
+
+static void on_refused_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+int conn_accept(struct conn **out_conn, uv_stream_t *server, struct conn_shared *shared,
+                const struct conn_events *events, void *ctx)
+{
+    struct conn *conn = calloc(1, sizeof *conn);
+    if (!conn)
+        return -ENOMEM;
+    conn->shared = shared;
+    conn->events = events;
+    conn->ctx = ctx;
+    /* A message that is read is at most as large as the scanner allows, plus one read. */
+    buffer_init(&conn->in, shared->max_message_bytes + 2 * CONN_READ_BYTES);
+    buffer_init(&conn->out, shared->max_unread_bytes);
+    uv_pipe_init(shared->loop, &conn->pipe, 0);
+    conn->pipe.data = conn;
+    int result = uv_accept(server, (uv_stream_t *)&conn->pipe);
+    if (result == 0)
+        result = read_peer(conn);
+    if (result == 0)
+        result = uv_read_start((uv_stream_t *)&conn->pipe, on_allocate, on_read);
+    if (result < 0) {
+        uv_close((uv_handle_t *)&conn->pipe, on_refused_closed);
+        return result;
+    }
+    conn->is_reading = true;
+    *out_conn = conn;
+    return 0;
+}

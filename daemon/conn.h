@@ -1,0 +1,95 @@
+/*
+ * conn: one client's socket. Bytes come in, whole messages or lines go up; bytes written go out
+ * when the client takes them. It owns the socket, both buffers and the framing: which dialect the
+ * first byte chose, and where a message ends. It does not know what a message means.
+ *
+ *     CONN_OPEN --eof--> CONN_HALF_OPEN --+
+ *         |                               +--> CONN_FLUSHING --> CONN_CLOSED
+ *         +-------------------------------+          (conn_close: what is written goes out first)
+ *
+ * An idle connection costs its struct and no buffer. All calls from the loop's thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <uv.h>
+
+#include "buffer.h"
+
+struct conn;
+
+enum conn_dialect {
+    CONN_UNDECIDED, /* nothing has come yet */
+    CONN_MESSAGEPACK,
+    CONN_TEXT
+};
+
+/* Who is at the other end, by SO_PEERCRED: as it was when it connected. */
+struct conn_peer {
+    pid_t pid;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* Why a client's bytes are of no use. */
+struct conn_fault {
+    const char *reason;
+    bool has_id; /* the message was a request, and its id could be read */
+    uint32_t id;
+    bool is_too_large; /* its size alone was wrong */
+};
+
+/* `bytes` are the conn's, and gone when the call returns. */
+struct conn_events {
+    void (*on_message)(void *ctx, const uint8_t *bytes, size_t length);
+    void (*on_line)(void *ctx, const char *bytes, size_t length); /* without its line end */
+    /* The bytes are broken. No more come; the conn is for its owner to close. */
+    void (*on_fault)(void *ctx, const struct conn_fault *fault);
+    /* Everything was handed up, and the client sends no more; it may still read. */
+    void (*on_end)(void *ctx);
+    /* The client is gone: nobody reads any more. */
+    void (*on_gone)(void *ctx);
+    /* After conn_close(): the memory goes behind this call. */
+    void (*on_closed)(void *ctx);
+};
+
+/* What the conns of a daemon share. */
+#define CONN_READ_BYTES 65536
+struct conn_shared {
+    uv_loop_t *loop;
+    uint64_t max_message_bytes;
+    uint64_t max_line_bytes;
+    uint64_t max_unread_bytes;
+    uint8_t scratch[CONN_READ_BYTES]; /* every read lands here: one at a time is under way */
+};
+
+/*
+ * Accepts a connection that waits at the server. 0, or a negative errno: it has been refused then,
+ * or stays where it is. The shared things are borrowed.
+ */
+int conn_accept(struct conn **out_conn, uv_stream_t *server, struct conn_shared *shared,
+                const struct conn_events *events, void *ctx);
+
+struct conn_peer conn_get_peer(const struct conn *conn);
+enum conn_dialect conn_get_dialect(const struct conn *conn);
+uint64_t conn_get_bytes_written(const struct conn *conn);
+
+/*
+ * Where to write: encode into it, then call conn_flush(). Its limit is [limits] max_unread; a
+ * writer looks at its `error`, and undoes what did not fit with buffer_truncate().
+ */
+struct buffer *conn_output(struct conn *conn);
+void conn_flush(struct conn *conn);
+
+/* Holds messages back; what comes meanwhile is kept, up to a bound, then not read. */
+void conn_pause(struct conn *conn);
+void conn_resume(struct conn *conn);
+
+/* Sends what is written, then closes. No event but on_closed follows. May be called twice. */
+void conn_close(struct conn *conn);
+/* Closes at once. */
+void conn_abort(struct conn *conn);

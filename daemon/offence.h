@@ -1,0 +1,18 @@
+/*
+ * offence: log lines about clients that misbehave, at most one a minute for each user, so that
+ * nobody can fill the log from outside. What was left out is counted and said in the next line.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct offence_log;
+
+/* NULL when memory is exhausted. */
+struct offence_log *offence_log_create(void);
+void offence_log_destroy(struct offence_log *offences);
+
+/* `now_ms` is any clock that does not go back. */
+void offence_log_write(struct offence_log *offences, uint64_t now_ms, uid_t uid, pid_t pid,
+                       const char *what);

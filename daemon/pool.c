@@ -1,0 +1,383 @@
+/*
+ * pool: see pool.h. A connection's record is made when it first carries a request and ends when
+ * its socket is closed and nobody uses it any more, whichever comes last.
+ */
+#include "pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <utlist.h>
+
+#include "pool_socket.h"
+
+#define NS_PER_MS 1000000
+
+struct pool_connection {
+    int64_t id;
+    struct pool_socket *sock; /* NULL: closed */
+    char *origin;
+    const char *http; /* a static string */
+    char peer[POOL_PEER_BYTES];
+    bool is_closing; /* the far end has closed it */
+    uint64_t opened_ns;
+    uint64_t idle_since_ns;
+    uint64_t requests;
+    uint64_t streams;
+    struct pool_connection *prev, *next;
+    UT_hash_handle hh;
+};
+
+struct pool {
+    uv_loop_t *loop;
+    const struct config *config;
+    struct stats *stats;
+    CURLM *multi;
+    CURLSH *sessions;
+    uv_timer_t timer;
+    bool is_timer_closed;
+    struct pool_sockets sockets;
+    struct pool_connection *by_id;  /* those whose socket is open */
+    struct pool_connection *oldest; /* the same, in the order of their opening */
+    void (*on_closed)(void *ctx);
+    void *on_closed_ctx;
+};
+
+/* ---- Connections ------------------------------------------------------------------------------- */
+
+static void connection_free(struct pool_connection *connection)
+{
+    free(connection->origin);
+    free(connection);
+}
+
+static struct pool_connection *connection_add(struct pool *pool, int64_t id, const char *origin,
+                                              struct pool_socket *sock)
+{
+    struct pool_connection *connection = calloc(1, sizeof *connection);
+    char *copy = strdup(origin);
+    if (!connection || !copy) {
+        free(connection);
+        free(copy);
+        return NULL;
+    }
+    connection->id = id;
+    connection->sock = sock;
+    connection->origin = copy;
+    connection->http = "";
+    connection->opened_ns = sock->opened_ns;
+    memcpy(connection->peer, sock->peer, sizeof connection->peer);
+    HASH_ADD(hh, pool->by_id, id, sizeof connection->id, connection);
+    if (!connection->hh.tbl) {
+        connection_free(connection);
+        return NULL;
+    }
+    DL_APPEND(pool->oldest, connection);
+    sock->connection = connection;
+    pool->stats->connections_opened++;
+    return connection;
+}
+
+static void connection_detach(struct pool *pool, struct pool_connection *connection)
+{
+    HASH_DEL(pool->by_id, connection);
+    DL_DELETE(pool->oldest, connection);
+    connection->sock = NULL;
+    if (connection->streams == 0)
+        connection_free(connection);
+}
+
+struct pool_connection *pool_connection_use(struct pool *pool, CURL *easy, const char *origin,
+                                            int local_port)
+{
+    struct pool_connection *connection;
+    curl_off_t foreign_id = -1;
+    curl_easy_getinfo(easy, CURLINFO_CONN_ID, &foreign_id);
+    int64_t id = foreign_id;
+    HASH_FIND(hh, pool->by_id, &id, sizeof id, connection);
+    if (connection) {
+        pool->stats->requests_reused++;
+        pool->stats->handshakes_saved++;
+    } else {
+        struct pool_socket *sock = pool_sockets_find_new(&pool->sockets, local_port);
+        connection = sock ? connection_add(pool, id, origin, sock) : NULL;
+        if (!connection)
+            return NULL;
+    }
+    connection->requests++;
+    connection->streams++;
+    return connection;
+}
+
+void pool_connection_release(struct pool_connection *connection)
+{
+    connection->streams--;
+    connection->idle_since_ns = uv_hrtime();
+    if (connection->streams == 0 && !connection->sock)
+        connection_free(connection);
+}
+
+void pool_connection_set_http(struct pool_connection *connection, const char *http)
+{
+    connection->http = http;
+}
+
+struct pool_connection_info pool_connection_info(const struct pool_connection *connection)
+{
+    uint64_t now = uv_hrtime();
+    bool is_idle = connection->streams == 0;
+    return (struct pool_connection_info){
+        .id = (uint64_t)connection->id,
+        .origin = connection->origin,
+        .http = connection->http,
+        .state = connection->is_closing ? "closing" : is_idle ? "idle" : "active",
+        .peer = connection->peer,
+        .age_ms = (now - connection->opened_ns) / NS_PER_MS,
+        .idle_ms = is_idle ? (now - connection->idle_since_ns) / NS_PER_MS : 0,
+        .requests = connection->requests,
+        .streams = connection->streams,
+    };
+}
+
+size_t pool_connection_count(const struct pool *pool)
+{
+    return HASH_COUNT(pool->by_id);
+}
+
+void pool_each_connection(const struct pool *pool,
+                          void (*on_connection)(void *ctx, const struct pool_connection_info *info),
+                          void *ctx)
+{
+    const struct pool_connection *connection;
+    DL_FOREACH(pool->oldest, connection) {
+        struct pool_connection_info info = pool_connection_info(connection);
+        on_connection(ctx, &info);
+    }
+}
+
+/* ---- libcurl's callbacks: nothing of libcurl may be called from here --------------------------- */
+
+static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct pool *pool = ctx;
+    (void)purpose;
+    return pool_sockets_open(&pool->sockets, address);
+}
+
+static int on_close_socket(void *ctx, curl_socket_t fd)
+{
+    struct pool *pool = ctx;
+    pool_sockets_close(&pool->sockets, fd);
+    return 0;
+}
+
+/* Anything but 0 would end the whole multi handle for good. */
+static int on_socket_interest(CURL *easy, curl_socket_t fd, int what, void *ctx, void *unused)
+{
+    struct pool *pool = ctx;
+    (void)easy;
+    (void)unused;
+    pool_sockets_want(&pool->sockets, fd, what);
+    return 0;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
+{
+    struct pool *pool = ctx;
+    (void)multi;
+    if (timeout_ms < 0) {
+        uv_timer_stop(&pool->timer);
+    } else {
+        uv_update_time(pool->loop); /* the timer counts from the loop's idea of now */
+        uv_timer_start(&pool->timer, on_timer, (uint64_t)timeout_ms, 0);
+    }
+    return 0;
+}
+
+/* ---- Driving libcurl --------------------------------------------------------------------------- */
+
+/* Hands out what is done. A callback may add or remove jobs; the list is asked anew each time. */
+static void finish_jobs(struct pool *pool)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(pool->multi, &left))) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        CURLcode code = message->data.result;
+        CURL *easy = message->easy_handle;
+        char *job_pointer = NULL;
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &job_pointer);
+        curl_multi_remove_handle(pool->multi, easy); /* the message is void after it */
+        struct pool_job *job = (struct pool_job *)(void *)job_pointer;
+        job->on_done(job, code);
+    }
+}
+
+static void drive(struct pool *pool, curl_socket_t fd, int flags)
+{
+    int running;
+    curl_multi_socket_action(pool->multi, fd, flags, &running);
+    finish_jobs(pool);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    drive(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void on_ready(void *ctx, curl_socket_t fd, int curl_flags)
+{
+    drive(ctx, fd, curl_flags);
+}
+
+/*
+ * libcurl has no call to drop one connection of its pool. It does drop one that it finds closed
+ * when it looks for a connection, so the socket is shut down and left to it.
+ */
+static void on_idle_close(void *ctx, struct pool_socket *sock)
+{
+    (void)ctx;
+    shutdown(sock->fd, SHUT_RDWR);
+    if (sock->connection)
+        sock->connection->is_closing = true;
+}
+
+static void on_close(void *ctx, struct pool_socket *sock)
+{
+    if (sock->connection)
+        connection_detach(ctx, sock->connection);
+    sock->connection = NULL;
+}
+
+/* ---- Jobs -------------------------------------------------------------------------------------- */
+
+CURLcode pool_prepare(struct pool *pool, CURL *easy, bool shares_sessions)
+{
+    const struct config *config = pool->config;
+    CURLcode code = CURLE_OK;
+#define SET(option, value)                                                                         \
+    if (code == CURLE_OK)                                                                          \
+    code = curl_easy_setopt(easy, option, value)
+    SET(CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    SET(CURLOPT_OPENSOCKETDATA, pool);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    SET(CURLOPT_CLOSESOCKETDATA, pool); /* outlives the handle: the connection copies it */
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_PIPEWAIT, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L); /* a cancel must not wait for a name look-up's thread */
+    SET(CURLOPT_MAXAGE_CONN, (long)(config->pool_idle_timeout_ms / 1000));
+    SET(CURLOPT_MAXLIFETIME_CONN, (long)(config->pool_lifetime_ms / 1000));
+    SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)(config->dns_ttl_ms / 1000));
+    if (shares_sessions)
+        SET(CURLOPT_SHARE, pool->sessions);
+#undef SET
+    return code;
+}
+
+int pool_add(struct pool *pool, struct pool_job *job)
+{
+    if (curl_easy_setopt(job->easy, CURLOPT_PRIVATE, job) != CURLE_OK)
+        return -EIO;
+    return curl_multi_add_handle(pool->multi, job->easy) == CURLM_OK ? 0 : -EIO;
+}
+
+void pool_remove(struct pool *pool, struct pool_job *job)
+{
+    curl_multi_remove_handle(pool->multi, job->easy);
+}
+
+/* ---- Process ----------------------------------------------------------------------------------- */
+
+int pool_set_up_process(void)
+{
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -EIO;
+}
+
+const char *pool_library_version(void)
+{
+    return curl_version();
+}
+
+/* ---- Life -------------------------------------------------------------------------------------- */
+
+static void finish_closing(struct pool *pool)
+{
+    if (!pool->on_closed || !pool->is_timer_closed || pool->sockets.open > 0)
+        return;
+    void (*on_closed)(void *) = pool->on_closed;
+    void *ctx = pool->on_closed_ctx;
+    free(pool);
+    on_closed(ctx);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct pool *pool = handle->data;
+    pool->is_timer_closed = true;
+    finish_closing(pool);
+}
+
+static void on_gone(void *ctx)
+{
+    finish_closing(ctx);
+}
+
+static const struct pool_sockets_events sockets_events = {
+    .on_ready = on_ready,
+    .on_idle_close = on_idle_close,
+    .on_close = on_close,
+    .on_gone = on_gone,
+};
+
+static bool set_up_multi(struct pool *pool)
+{
+    CURLM *multi = pool->multi = curl_multi_init();
+    CURLSH *sessions = pool->sessions = curl_share_init();
+    return multi && sessions &&
+           curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket_interest) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, pool) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_TIMERDATA, pool) == CURLM_OK &&
+           /* its default is four times the running transfers: the pool would shrink when quiet */
+           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)pool->config->max_connections) ==
+               CURLM_OK &&
+           curl_share_setopt(sessions, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK;
+}
+
+int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *config,
+                struct stats *stats)
+{
+    struct pool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return -ENOMEM;
+    *pool = (struct pool){
+        .loop = loop,
+        .config = config,
+        .stats = stats,
+        .sockets = {.loop = loop, .events = &sockets_events, .ctx = pool},
+    };
+    if (!set_up_multi(pool)) {
+        curl_multi_cleanup(pool->multi);
+        curl_share_cleanup(pool->sessions);
+        free(pool);
+        return -EIO;
+    }
+    uv_timer_init(loop, &pool->timer);
+    pool->timer.data = pool;
+    *out_pool = pool;
+    return 0;
+}
+
+void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx)
+{
+    pool->on_closed = on_closed;
+    pool->on_closed_ctx = ctx;
+    curl_multi_cleanup(pool->multi); /* closes the sockets, through on_close_socket() */
+    curl_share_cleanup(pool->sessions);
+    uv_close((uv_handle_t *)&pool->timer, on_timer_closed);
+}

@@ -1,0 +1,99 @@
+/*
+ * pool: the one CURLM, its way into the libuv loop, and the table of the connections it holds.
+ *
+ * It owns the multi handle, the share of TLS sessions, a poll handle for each socket and a record
+ * for each connection that has carried a request. It knows no request: whoever wants something
+ * done prepares an easy handle, adds it as a job, and hears once that it is done.
+ *
+ * No globals: several pools may stand side by side on several loops. All calls from the loop's
+ * thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <curl/curl.h>
+#include <uv.h>
+
+#include "config.h"
+#include "stats.h"
+
+struct pool;
+struct pool_connection;
+
+/* Once per process, before anything else here, while there is one thread. 0 or -EIO. */
+int pool_set_up_process(void);
+
+/* "libcurl/8.14.1 OpenSSL/3.0.19 …": a static string. */
+const char *pool_library_version(void);
+
+/* ---- Life -------------------------------------------------------------------------------------- */
+
+/* 0, -ENOMEM, or -EIO if libcurl or libuv refuses. The config and the stats are borrowed. */
+int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *config,
+                struct stats *stats);
+
+/*
+ * Closes every connection. No job may be left. `on_closed` is called from the loop when the last
+ * handle is gone; the pool is dead to the caller at once.
+ */
+void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx);
+
+/* ---- Jobs -------------------------------------------------------------------------------------- */
+
+/*
+ * One transfer, embedded in what its owner knows of it. `on_done` is called from the loop, never
+ * from inside a libcurl callback; the easy handle is out of the multi handle by then and the
+ * owner's to clean up.
+ */
+struct pool_job {
+    CURL *easy;
+    void (*on_done)(struct pool_job *job, CURLcode code);
+};
+
+/* Sets what every easy handle of this pool needs: sockets, sessions, name look-ups. */
+CURLcode pool_prepare(struct pool *pool, CURL *easy, bool shares_sessions);
+
+/* Starts the job. 0 or -EIO. */
+int pool_add(struct pool *pool, struct pool_job *job);
+
+/* Takes a job out that has not been done: its connection is closed if it cannot be used again. */
+void pool_remove(struct pool *pool, struct pool_job *job);
+
+/* ---- Connections ------------------------------------------------------------------------------- */
+
+/* What can be said of a connection. */
+struct pool_connection_info {
+    uint64_t id; /* libcurl's CURLINFO_CONN_ID */
+    const char *origin;
+    const char *http; /* "" until its first answer */
+    const char *state; /* "active", "idle", or "closing": its far end has closed it */
+    const char *peer;
+    uint64_t age_ms;
+    uint64_t idle_ms; /* 0 while active */
+    uint64_t requests;
+    uint64_t streams; /* requests that it carries now */
+};
+
+/*
+ * The connection that a job is about to send its request on; for libcurl's CURLOPT_PREREQFUNCTION,
+ * with the local port that it names. Counts the request. NULL when memory is exhausted.
+ */
+struct pool_connection *pool_connection_use(struct pool *pool, CURL *easy, const char *origin,
+                                            int local_port);
+
+/* The job no longer uses it. */
+void pool_connection_release(struct pool_connection *connection);
+
+void pool_connection_set_http(struct pool_connection *connection, const char *http);
+
+struct pool_connection_info pool_connection_info(const struct pool_connection *connection);
+
+size_t pool_connection_count(const struct pool *pool);
+
+/* Calls back for each connection, oldest first. */
+void pool_each_connection(const struct pool *pool,
+                          void (*on_connection)(void *ctx, const struct pool_connection_info *info),
+                          void *ctx);

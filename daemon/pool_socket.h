@@ -1,0 +1,69 @@
+/*
+ * pool_socket: the sockets that libcurl uses, and their poll handles in the loop.
+ *
+ * libcurl stops asking about a socket after every request and asks again at the next. The poll
+ * handle of a socket that the pool opened stays registered meanwhile: that saves the system calls,
+ * and shows when the far end closes an idle connection. It goes when libcurl closes the socket.
+ * Sockets that libcurl opened for itself (the wake-up pairs of its name look-ups) are closed behind
+ * our back, so theirs goes as soon as libcurl stops asking.
+ *
+ * It knows sockets only; what they mean to a connection is its owner's, in `connection`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <curl/curl.h>
+#include <uthash.h>
+#include <uv.h>
+
+/* "address:port"; an IPv6 address is in brackets, with its scope, if any, left out. */
+#define POOL_PEER_BYTES 64
+
+struct pool_sockets;
+struct pool_connection;
+
+struct pool_socket {
+    struct pool_sockets *sockets;
+    curl_socket_t fd;
+    uv_poll_t poll;
+    int wanted; /* what libcurl waits for: UV_READABLE | UV_WRITABLE, 0 for nothing */
+    int armed;  /* what the poll handle waits for */
+    bool is_opened_by_pool;
+    uint64_t opened_ns;
+    char peer[POOL_PEER_BYTES];
+    struct pool_connection *connection; /* NULL until it has carried a request */
+    UT_hash_handle hh;
+};
+
+struct pool_sockets_events {
+    /* libcurl has something to do at this socket. */
+    void (*on_ready)(void *ctx, curl_socket_t fd, int curl_flags);
+    /* The far end closed a connection that nobody was using. */
+    void (*on_idle_close)(void *ctx, struct pool_socket *sock);
+    /* libcurl closes the socket; it dies behind this call. */
+    void (*on_close)(void *ctx, struct pool_socket *sock);
+    /* A poll handle is gone. When `open` is 0 the set may be freed. */
+    void (*on_gone)(void *ctx);
+};
+
+struct pool_sockets {
+    uv_loop_t *loop;
+    const struct pool_sockets_events *events;
+    void *ctx;
+    struct pool_socket *by_fd;
+    size_t open; /* poll handles that are not gone yet */
+};
+
+/* Opens a socket for libcurl: for CURLOPT_OPENSOCKETFUNCTION. CURL_SOCKET_BAD if that fails. */
+curl_socket_t pool_sockets_open(struct pool_sockets *sockets, const struct curl_sockaddr *address);
+
+/* Closes one that pool_sockets_open() opened: for CURLOPT_CLOSESOCKETFUNCTION. */
+void pool_sockets_close(struct pool_sockets *sockets, curl_socket_t fd);
+
+/* What libcurl waits for at a socket: for CURLMOPT_SOCKETFUNCTION, with its `what`. */
+void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what);
+
+/* The socket with this local port that has no connection yet; NULL if there is none. */
+struct pool_socket *pool_sockets_find_new(struct pool_sockets *sockets, int local_port);

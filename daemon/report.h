@@ -1,0 +1,38 @@
+/*
+ * report: the daemon's tables as messages: what `hello`, `stats`, `connections` and `clients`
+ * answer. One row function a table, so that every row has the same keys in the same order, which
+ * is what the text tables are made from. Owns nothing.
+ */
+#pragma once
+
+#include "buffer.h"
+#include "config.h"
+#include "fetchpool_wire.h"
+#include "pool.h"
+#include "stats.h"
+
+/* What is true of the daemon as a whole. */
+struct report_facts {
+    const char *pool_id;
+    uint64_t uptime_ms;
+    uint64_t loop_busy_max_us; /* the longest that the loop was held by one round of work */
+    size_t clients;
+    size_t in_flight;
+};
+
+/* One client's row. */
+struct report_client {
+    pid_t pid;
+    uid_t uid;
+    gid_t gid;
+    struct wire_str name;
+    uint64_t in_flight, queued, requests, bytes;
+    struct wire_str tag; /* of its latest request */
+};
+
+/* Each appends one value. */
+void report_hello(struct buffer *out, const struct config *config, const char *pool_id);
+void report_stats(struct buffer *out, const struct stats *stats, const struct pool *pool,
+                  const struct report_facts *facts);
+void report_connections(struct buffer *out, const struct pool *pool);
+void report_client_row(struct buffer *out, const struct report_client *client);

@@ -1,0 +1,402 @@
+/* request: see request.h. */
+#include "request.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "request_field.h"
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+    for (; *words; words++) {
+        if (strcmp(word, *words) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- Parts ------------------------------------------------------------------------------------- */
+
+static int code_of(int result)
+{
+    return result == 0 ? 0 : result == -ENOMEM ? FETCHPOOL_BUSY : FETCHPOOL_BAD_REQUEST;
+}
+
+static int refuse(int code, struct wire_why *why, const char *sentence)
+{
+    wire_why_set(why, "%s", sentence);
+    return code;
+}
+
+static int copy_str(char **out_text, struct wire_str str)
+{
+    if (!str.data)
+        return 0;
+    *out_text = malloc(str.length + 1);
+    if (!*out_text)
+        return -ENOMEM;
+    memcpy(*out_text, str.data, str.length);
+    (*out_text)[str.length] = '\0';
+    return 0;
+}
+
+static int take_method(struct request *request, struct wire_str method, struct wire_why *why)
+{
+    struct wire_str text = method.data ? method : wire_str_of("GET");
+    if (!request_field_is_token(text))
+        return wire_why_set(why, "method \"%.*s\" is not an HTTP method",
+                            (int)(text.length < 64 ? text.length : 64),
+                            text.data);
+    if (wire_str_is(text, "CONNECT"))
+        return wire_why_set(why, "method CONNECT is not allowed: it would turn the shared "
+                            "connection into a tunnel");
+    return copy_str(&request->method, text);
+}
+
+static int take_field(struct request *request, const struct wire_field *field, struct wire_why *why)
+{
+    struct wire_str value = request_field_trim(field->value);
+    int result = request_field_check(field->name, value, why);
+    if (result < 0)
+        return result;
+    if (field->name.length == 4 && strncasecmp(field->name.data, "Host", 4) == 0) {
+        if (!url_host_agrees(&request->url, value))
+            return wire_why_set(why, "header Host \"%.*s\" differs from the URL's, %s",
+                                (int)(value.length < 80 ? value.length : 80), value.data,
+                                request->url.host);
+        return 0;
+    }
+    result = field_list_add(&request->fields, field->name, value);
+    if (result == -EMSGSIZE)
+        return wire_why_set(why, "header %.*s makes the header fields larger than %zu bytes",
+                            (int)(field->name.length < 80 ? field->name.length : 80),
+                            field->name.data, request->fields.text.limit);
+    return result;
+}
+
+static int take_fields(struct request *request, const struct wire_fetch *fetch,
+                       const struct config *config, struct wire_why *why)
+{
+    if (fetch->field_count > config->max_headers)
+        return wire_why_set(why, "headers holds %zu fields; at most %zu are allowed",
+                            fetch->field_count, (size_t)config->max_headers);
+    for (size_t i = 0; i < fetch->field_count; i++) {
+        int result = take_field(request, &fetch->fields[i], why);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static int take_body(struct request *request, struct wire_str body, struct wire_why *why)
+{
+    if (!body.data)
+        return 0;
+    if (body.length > 0 && strcmp(request->method, "HEAD") == 0)
+        return wire_why_set(why, "body: a HEAD request has none");
+    request->body = malloc(body.length + 1); /* never NULL for an empty one */
+    if (!request->body)
+        return -ENOMEM;
+    memcpy(request->body, body.data, body.length);
+    request->body_length = body.length;
+    return 0;
+}
+
+/* ---- TLS and proxy ----------------------------------------------------------------------------- */
+
+static bool has_nul(struct wire_str str)
+{
+    return str.data && memchr(str.data, '\0', str.length) != NULL;
+}
+
+static int check_tls(const struct wire_tls *tls, const struct config *config, struct wire_why *why)
+{
+    if (tls->no_verify && !config->allow_insecure)
+        return refuse(FETCHPOOL_DENIED, why,
+                      "tls.verify = false is not allowed by this daemon ([tls] allow_insecure)");
+    if (!tls->cert.data != !tls->key.data)
+        return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.cert and tls.key are needed together");
+    if (has_nul(tls->ca) || has_nul(tls->cert) || has_nul(tls->key))
+        return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.ca, tls.cert and tls.key must be PEM text");
+    for (size_t i = 0; i < tls->server_name.length; i++) {
+        unsigned char byte = (unsigned char)tls->server_name.data[i];
+        if (!isalnum(byte) && byte != '.' && byte != '-' && byte != '_')
+            return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.server_name is not a host name");
+    }
+    if (tls->server_name.data && tls->server_name.length == 0)
+        return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.server_name is empty");
+    return 0;
+}
+
+static int copy_tls(struct request *request, const struct wire_tls *tls)
+{
+    request->is_tls_unverified = tls->no_verify;
+    int result = copy_str(&request->tls_ca, tls->ca);
+    if (result == 0)
+        result = copy_str(&request->tls_cert, tls->cert);
+    if (result == 0)
+        result = copy_str(&request->tls_key, tls->key);
+    if (result == 0)
+        result = copy_str(&request->tls_server_name, tls->server_name);
+    return result;
+}
+
+static bool is_proxy_url(struct wire_str proxy)
+{
+    static const char *const schemes[] = {"http://", "https://", "socks5h://"};
+    for (size_t i = 0; i < proxy.length; i++) {
+        if ((unsigned char)proxy.data[i] <= 0x20 || proxy.data[i] == 0x7f)
+            return false;
+    }
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t length = strlen(schemes[i]);
+        if (proxy.length > length && strncasecmp(proxy.data, schemes[i], length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int take_proxy(struct request *request, struct wire_str proxy, const struct config *config,
+                      struct wire_why *why)
+{
+    if (!proxy.data)
+        return code_of(copy_str(&request->proxy, wire_str_of(config->proxy_url)));
+    if (!config->allow_client_proxy)
+        return refuse(FETCHPOOL_DENIED, why,
+                      "proxy: clients may not choose one ([proxy] allow_client)");
+    if (!is_proxy_url(proxy))
+        return refuse(FETCHPOOL_BAD_REQUEST, why,
+                      "proxy must be an http://, https:// or socks5h:// URL");
+    request->is_proxy_clients = true;
+    return code_of(copy_str(&request->proxy, proxy));
+}
+
+/* ---- Numbers ----------------------------------------------------------------------------------- */
+
+static int take_duration(uint64_t *member, const char *name, uint64_t asked_ms, uint64_t preset_ms,
+                         struct wire_why *why)
+{
+    *member = asked_ms == WIRE_UNSET ? preset_ms : asked_ms;
+    /* A day is more than anything that waits for HTTP; it keeps sums of times from overflowing. */
+    if (*member > (uint64_t)86400 * 1000)
+        return wire_why_set(why, "%s is more than a day (86400000 ms)", name);
+    return *member ? 0 : wire_why_set(why, "%s must be at least 1 ms", name);
+}
+
+static int take_durations(struct request *request, const struct wire_fetch *fetch,
+                          const struct config *config, struct wire_why *why)
+{
+    uint64_t queue_timeout_ms; /* every request starts at once: there is nothing to bound yet */
+    int result = take_duration(&request->total_timeout_ms, "timeout", fetch->timeout_ms,
+                               config->total_timeout_ms, why);
+    if (result == 0)
+        result = take_duration(&queue_timeout_ms, "queue_timeout", fetch->queue_timeout_ms,
+                               config->total_timeout_ms, why);
+    if (result == 0)
+        result = take_duration(&request->connect_timeout_ms, "connect_timeout",
+                               fetch->connect_timeout_ms, config->connect_timeout_ms, why);
+    if (result == 0)
+        result = take_duration(&request->first_byte_timeout_ms, "first_byte_timeout",
+                               fetch->first_byte_timeout_ms, config->first_byte_timeout_ms, why);
+    if (result == 0)
+        result = take_duration(&request->idle_timeout_ms, "idle_timeout", fetch->idle_timeout_ms,
+                               config->idle_timeout_ms, why);
+    return result;
+}
+
+static int take_bounds(struct request *request, const struct wire_fetch *fetch,
+                       const struct config *config, struct wire_why *why)
+{
+    request->max_body_bytes =
+        fetch->max_body == WIRE_UNSET ? config->max_body_bytes : fetch->max_body;
+    if (request->max_body_bytes > config->max_body_bytes)
+        return wire_why_set(why, "max_body is %llu; this daemon allows at most %llu bytes",
+                            (unsigned long long)request->max_body_bytes,
+                            (unsigned long long)config->max_body_bytes);
+    request->redirects_left = fetch->redirects == WIRE_UNSET ? 0 : fetch->redirects;
+    if (request->redirects_left > config->max_redirects)
+        return wire_why_set(why, "redirects is %llu; this daemon allows at most %llu",
+                            (unsigned long long)request->redirects_left,
+                            (unsigned long long)config->max_redirects);
+    return 0;
+}
+
+/* ---- Life -------------------------------------------------------------------------------------- */
+
+/* What the client may not ask for is said before what it asked for wrongly. */
+static int fill(struct request *request, const struct wire_fetch *fetch,
+                const struct config *config, struct wire_why *why)
+{
+    int code = check_tls(&fetch->tls, config, why);
+    if (code == 0)
+        code = take_proxy(request, fetch->proxy, config, why);
+    if (code != 0)
+        return code;
+    int result = url_parse(&request->url, fetch->url, config->max_url_bytes, why);
+    if (result == 0)
+        result = take_method(request, fetch->method, why);
+    if (result == 0)
+        result = take_fields(request, fetch, config, why);
+    if (result == 0)
+        result = take_body(request, fetch->body, why);
+    if (result == 0)
+        result = take_durations(request, fetch, config, why);
+    if (result == 0)
+        result = take_bounds(request, fetch, config, why);
+    if (result == 0)
+        result = copy_tls(request, &fetch->tls);
+    if (result == 0)
+        result = copy_str(&request->tag, fetch->tag);
+    return code_of(result);
+}
+
+int request_create(struct request **out_request, const struct wire_fetch *fetch,
+                   const struct config *config, struct wire_why *why)
+{
+    struct request *request = calloc(1, sizeof *request);
+    wire_why_set(why, "the daemon is out of memory");
+    if (!request)
+        return FETCHPOOL_BUSY;
+    field_list_init(&request->fields, config->max_header_bytes);
+    request->http = fetch->http;
+    request->retry = fetch->retry;
+    request->wants_decoding = fetch->decompress;
+    int code = fill(request, fetch, config, why);
+    if (code != 0)
+        request_destroy(request);
+    else
+        *out_request = request;
+    return code;
+}
+
+static void free_secret(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+void request_destroy(struct request *request)
+{
+    if (!request)
+        return;
+    url_finish(&request->url);
+    free(request->method);
+    field_list_finish(&request->fields);
+    free(request->body);
+    free(request->tls_ca);
+    free(request->tls_cert);
+    free_secret(request->tls_key);
+    free(request->tls_server_name);
+    free_secret(request->proxy);
+    free(request->tag);
+    free(request);
+}
+
+/* ---- Redirects --------------------------------------------------------------------------------- */
+
+bool request_is_redirect(unsigned status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+static bool becomes_get(const struct request *request, unsigned status)
+{
+    if (status == 303)
+        return strcmp(request->method, "HEAD") != 0;
+    return (status == 301 || status == 302) && strcmp(request->method, "POST") == 0;
+}
+
+/* RFC 9110, 15.4: what described the body goes with it; credentials stay with their origin. */
+static bool field_goes_along(const char *name, bool loses_body, bool leaves_origin)
+{
+    if (loses_body && strncasecmp(name, "Content-", 8) == 0)
+        return false;
+    return !leaves_origin || (strcasecmp(name, "Authorization") != 0 &&
+                              strcasecmp(name, "Cookie") != 0);
+}
+
+static int fields_for_redirect(struct field_list *out_fields, const struct request *request,
+                               bool loses_body, bool leaves_origin)
+{
+    field_list_init(out_fields, request->fields.text.limit);
+    const struct wire_field *fields = field_list_fields(&request->fields);
+    for (size_t i = 0; i < request->fields.count; i++) {
+        if (!field_goes_along(fields[i].name.data, loses_body, leaves_origin))
+            continue;
+        int result = field_list_add(out_fields, fields[i].name, fields[i].value);
+        if (result < 0) {
+            field_list_finish(out_fields);
+            return result;
+        }
+    }
+    return 0;
+}
+
+/* Takes the new method. */
+static void become_get(struct request *request, char *get)
+{
+    free(request->method);
+    request->method = get;
+    free(request->body);
+    request->body = NULL;
+    request->body_length = 0;
+}
+
+/* The client's certificate and the name it asked for were meant for the origin it named. */
+static void drop_identity(struct request *request)
+{
+    free(request->tls_cert);
+    free_secret(request->tls_key);
+    free(request->tls_server_name);
+    request->tls_cert = request->tls_key = request->tls_server_name = NULL;
+}
+
+int request_redirect(struct request *request, unsigned status, struct wire_str location,
+                     const struct config *config, struct wire_why *why)
+{
+    struct url url;
+    struct field_list fields;
+    bool loses_body = becomes_get(request, status);
+    wire_why_set(why, "the daemon is out of memory");
+    int result = url_resolve(&url, &request->url, location, config->max_url_bytes, why);
+    if (result < 0)
+        return code_of(result);
+    bool leaves_origin = strcmp(url.origin, request->url.origin) != 0;
+    char *get = loses_body ? strdup("GET") : NULL;
+    result = loses_body && !get
+                 ? -ENOMEM
+                 : fields_for_redirect(&fields, request, loses_body, leaves_origin);
+    if (result < 0) {
+        url_finish(&url);
+        free(get);
+        return code_of(result);
+    }
+    url_finish(&request->url);
+    request->url = url;
+    field_list_finish(&request->fields);
+    request->fields = fields;
+    request->redirects_left--;
+    if (loses_body)
+        become_get(request, get);
+    if (leaves_origin)
+        drop_identity(request);
+    return 0;
+}
+
+/* ---- Questions --------------------------------------------------------------------------------- */
+
+bool request_is_idempotent(const struct request *request)
+{
+    static const char *const methods[] = {"GET",    "HEAD",  "PUT", "DELETE",
+                                          "OPTIONS", "TRACE", NULL};
+    return is_one_of(request->method, methods);
+}
+
+bool request_has_identity(const struct request *request)
+{
+    return request->tls_cert || (request->is_proxy_clients && strchr(request->proxy, '@'));
+}

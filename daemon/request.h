@@ -1,0 +1,65 @@
+/*
+ * request: what is to be asked of an origin, checked and owned. It is made from what a client sent
+ * (struct wire_fetch), which is refused with a sentence where it would let one client steer
+ * another's traffic on a shared connection: framing is the daemon's alone. A redirect makes the
+ * next request from this one.
+ *
+ * Pure but for memory: no I/O, no clock. It does not know who asks, nor how the request is sent.
+ */
+#pragma once
+
+#include "config.h"
+#include "fetchpool_wire.h"
+#include "field_list.h"
+#include "url.h"
+
+struct request {
+    struct url url;
+    char *method;
+    struct field_list fields; /* without Host: it is the URL's */
+    uint8_t *body;            /* NULL: none */
+    size_t body_length;
+
+    char *tls_ca, *tls_cert, *tls_key; /* PEM; NULL: none */
+    char *tls_server_name;             /* NULL: the URL's host */
+    bool is_tls_unverified;
+    char *proxy; /* NULL: none */
+    bool is_proxy_clients; /* not the configuration's */
+    char *tag;   /* NULL: none */
+
+    enum wire_http http;
+    enum wire_retry retry;
+    bool wants_decoding;
+    uint64_t max_body_bytes;
+    uint64_t redirects_left;
+
+    uint64_t total_timeout_ms;
+    uint64_t connect_timeout_ms;
+    uint64_t first_byte_timeout_ms;
+    uint64_t idle_timeout_ms;
+};
+
+/*
+ * Checks and copies. Returns 0 and an owned request, or FETCHPOOL_BAD_REQUEST, FETCHPOOL_DENIED or
+ * FETCHPOOL_TOO_LARGE with the reason, or FETCHPOOL_BUSY without memory.
+ */
+int request_create(struct request **out_request, const struct wire_fetch *fetch,
+                   const struct config *config, struct wire_why *why);
+void request_destroy(struct request *request);
+
+/* Does this status with a Location mean that the request is to be repeated elsewhere? */
+bool request_is_redirect(unsigned status);
+
+/*
+ * Turns the request into the one that a redirect asks for: another URL; for 303, and for a POST
+ * after 301 and 302, a GET without body; to another origin without Authorization and Cookie.
+ * Returns 0, or a code with the reason as above; after an error the request is as it was.
+ */
+int request_redirect(struct request *request, unsigned status, struct wire_str location,
+                     const struct config *config, struct wire_why *why);
+
+/* May the same request be made twice without a difference (RFC 9110, 9.2.2)? */
+bool request_is_idempotent(const struct request *request);
+
+/* Does its connection carry an identity, so that nobody else may use it? */
+bool request_has_identity(const struct request *request);

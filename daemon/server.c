@@ -1,0 +1,330 @@
+/* server: see server.h. */
+#include "server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "fetch.h"
+#include "listener.h"
+#include "log.h"
+#include "loop_meter.h"
+#include "offence.h"
+#include "pool.h"
+#include "session.h"
+#include "stats.h"
+
+/* How long the last answers may take to leave after everything has ended. */
+#define CLOSING_MS 2000
+
+/* Descriptors for all but clients and pooled connections: the loop's, look-ups, the log. */
+#define RESERVED_DESCRIPTORS 64
+
+/* More descriptors than this are not asked for: the kernel's table for them is memory too. */
+#define MOST_DESCRIPTORS 1048576
+
+enum server_state {
+    SERVER_RUNNING,
+    SERVER_DRAINING,
+    SERVER_CLOSING,
+    SERVER_ENDED
+};
+
+struct server {
+    const struct config *config;
+    enum server_state state;
+    uv_loop_t loop;
+    uv_signal_t on_term, on_int;
+    uv_timer_t timer; /* of draining, then of closing */
+    struct loop_meter meter;
+    struct listener *listener;
+    struct pool *pool;
+    struct stats stats;
+    struct offence_log *offences;
+    struct conn_shared *shared;
+    struct fetch_context fetches;
+    struct session_set sessions;
+    uint64_t max_clients;
+    bool has_client_waiting;
+    char pool_id[17];
+    size_t connections_held; /* when the pool was closed */
+};
+
+/* ---- Clients ----------------------------------------------------------------------------------- */
+
+static void accept_client(struct server *server)
+{
+    int result = session_accept(&server->sessions, listener_get_server(server->listener));
+    if (result < 0)
+        log_write(LOG_LEVEL_WARNING, "a client could not be accepted: %s", strerror(-result));
+}
+
+/* While one waits, libuv takes no further one from the kernel. */
+static void on_client(void *ctx, uv_stream_t *stream)
+{
+    struct server *server = ctx;
+    (void)stream;
+    if (server->sessions.count < server->max_clients)
+        accept_client(server);
+    else
+        server->has_client_waiting = true;
+}
+
+static void end(struct server *server);
+
+static void on_session_gone(void *ctx)
+{
+    struct server *server = ctx;
+    if (server->state == SERVER_CLOSING && server->sessions.count == 0)
+        end(server);
+    if (server->state == SERVER_RUNNING && server->has_client_waiting) {
+        server->has_client_waiting = false;
+        accept_client(server);
+    }
+}
+
+/* ---- End --------------------------------------------------------------------------------------- */
+
+static void set_state(struct server *server, enum server_state state)
+{
+    server->state = state;
+}
+
+static void on_pool_closed(void *ctx)
+{
+    (void)ctx; /* the loop ends by itself when its last handle is gone */
+}
+
+static void end(struct server *server)
+{
+    set_state(server, SERVER_ENDED);
+    server->connections_held = pool_connection_count(server->pool);
+    pool_close(server->pool, on_pool_closed, server);
+    uv_close((uv_handle_t *)&server->timer, NULL);
+    uv_close((uv_handle_t *)&server->on_term, NULL);
+    uv_close((uv_handle_t *)&server->on_int, NULL);
+    loop_meter_stop(&server->meter);
+}
+
+static void on_closing_timeout(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    log_write(LOG_LEVEL_WARNING, "%zu clients did not read their last answers",
+              server->sessions.count);
+    session_set_abort_all(&server->sessions);
+}
+
+/* Nothing runs any more: the clients go. */
+static void close_clients(struct server *server)
+{
+    set_state(server, SERVER_CLOSING);
+    uv_timer_start(&server->timer, on_closing_timeout, CLOSING_MS, 0);
+    session_set_close_all(&server->sessions);
+    if (server->sessions.count == 0)
+        end(server);
+}
+
+static void cancel_rest(struct server *server, const char *why)
+{
+    log_write(LOG_LEVEL_NOTICE, "%s: cancelling %zu requests", why, server->sessions.in_flight);
+    session_set_cancel_all(&server->sessions, "the daemon is shutting down");
+    if (server->state == SERVER_DRAINING)
+        close_clients(server);
+}
+
+static void on_drain_timeout(uv_timer_t *timer)
+{
+    cancel_rest(timer->data, "the drain timeout has passed");
+}
+
+static void on_fetch_end(void *ctx)
+{
+    struct server *server = ctx;
+    if (server->state == SERVER_DRAINING && server->sessions.in_flight == 0)
+        close_clients(server);
+}
+
+static void drain(struct server *server)
+{
+    set_state(server, SERVER_DRAINING);
+    log_write(LOG_LEVEL_NOTICE, "shutting down: %zu requests are running, up to %llu ms for them",
+              server->sessions.in_flight, (unsigned long long)server->config->drain_timeout_ms);
+    sd_notify(0, "STOPPING=1");
+    listener_close(server->listener);
+    server->listener = NULL;
+    session_set_drain(&server->sessions);
+    if (server->sessions.in_flight == 0)
+        close_clients(server);
+    else
+        uv_timer_start(&server->timer, on_drain_timeout, server->config->drain_timeout_ms, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct server *server = handle->data;
+    switch (server->state) {
+    case SERVER_RUNNING:
+        drain(server);
+        break;
+    case SERVER_DRAINING:
+        cancel_rest(server, number == SIGINT ? "a second SIGINT" : "a second SIGTERM");
+        break;
+    case SERVER_CLOSING:
+        session_set_abort_all(&server->sessions);
+        break;
+    case SERVER_ENDED:
+        break;
+    }
+}
+
+/* ---- Start ------------------------------------------------------------------------------------- */
+
+/* How many clients the descriptor limit leaves room for, after raising it as far as allowed. */
+static uint64_t clients_that_fit(const struct config *config)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return config->max_clients;
+    limit.rlim_cur = limit.rlim_max < MOST_DESCRIPTORS ? limit.rlim_max : MOST_DESCRIPTORS;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return config->max_clients;
+    uint64_t reserved = config->max_connections + RESERVED_DESCRIPTORS;
+    uint64_t fit = limit.rlim_cur > 2 * reserved ? limit.rlim_cur - reserved : limit.rlim_cur / 2;
+    if (fit >= config->max_clients)
+        return config->max_clients;
+    log_write(LOG_LEVEL_NOTICE,
+              "[limits] max_clients is %llu, lowered to %llu: the limit on descriptors is %llu",
+              (unsigned long long)config->max_clients, (unsigned long long)fit,
+              (unsigned long long)limit.rlim_cur);
+    return fit;
+}
+
+static int make_pool_id(struct server *server)
+{
+    uint64_t number;
+    if (getrandom(&number, sizeof number, 0) != sizeof number)
+        return -errno;
+    snprintf(server->pool_id, sizeof server->pool_id, "%016llx", (unsigned long long)number);
+    return 0;
+}
+
+/* Whatever the limits say, one whole answer fits. */
+static uint64_t most_unread(const struct config *config)
+{
+    uint64_t one = config->max_body_bytes + 2 * config->max_response_header_bytes +
+                   config->max_url_bytes + 4096;
+    return config->max_unread_bytes > one ? config->max_unread_bytes : one;
+}
+
+static int create_parts(struct server *server)
+{
+    const struct config *config = server->config;
+    server->shared = calloc(1, sizeof *server->shared);
+    server->offences = offence_log_create();
+    if (!server->shared || !server->offences)
+        return -ENOMEM;
+    server->shared->loop = &server->loop;
+    server->shared->max_message_bytes = config->max_message_bytes;
+    server->shared->max_line_bytes = config->max_line_bytes;
+    server->shared->max_unread_bytes = most_unread(config);
+    int result = make_pool_id(server);
+    if (result == 0)
+        result = pool_create(&server->pool, &server->loop, config, &server->stats);
+    if (result < 0)
+        return result;
+    server->fetches = (struct fetch_context){
+        .loop = &server->loop,
+        .pool = server->pool,
+        .config = config,
+        .stats = &server->stats,
+    };
+    server->sessions = (struct session_set){
+        .shared = server->shared,
+        .fetches = &server->fetches,
+        .offences = server->offences,
+        .meter = &server->meter,
+        .pool_id = server->pool_id,
+        .started_ns = uv_hrtime(),
+        .on_gone = on_session_gone,
+        .on_fetch_end = on_fetch_end,
+        .ctx = server,
+    };
+    return 0;
+}
+
+static void start_handles(struct server *server)
+{
+    uv_timer_init(&server->loop, &server->timer);
+    uv_signal_init(&server->loop, &server->on_term);
+    uv_signal_init(&server->loop, &server->on_int);
+    server->timer.data = server->on_term.data = server->on_int.data = server;
+    uv_signal_start(&server->on_term, on_signal, SIGTERM);
+    uv_signal_start(&server->on_int, on_signal, SIGINT);
+    loop_meter_start(&server->meter, &server->loop);
+}
+
+static void announce(const struct server *server)
+{
+    const char *path = listener_get_path(server->listener);
+    const char *library = pool_library_version(); /* and those of its parts: the first word will do */
+    log_write(LOG_LEVEL_INFO, "fetchpoold %s, %.*s, listening on %s, pool %s", FETCHPOOL_VERSION,
+              (int)strcspn(library, " "), library, path, server->pool_id);
+    sd_notifyf(0, "READY=1\nSTATUS=listening on %s", path);
+}
+
+static int start(struct server *server, const char *socket_path)
+{
+    struct listener_error error;
+    server->max_clients = clients_that_fit(server->config);
+    int result = create_parts(server);
+    if (result < 0) {
+        log_write(LOG_LEVEL_ERROR, "cannot start: %s", strerror(-result));
+        return result;
+    }
+    start_handles(server);
+    result = listener_open(&server->listener, &server->loop, socket_path, on_client, server,
+                           &error);
+    if (result < 0) {
+        log_write(LOG_LEVEL_ERROR, "%s", error.text);
+        end(server);
+        return result;
+    }
+    announce(server);
+    return 0;
+}
+
+static void finish(struct server *server)
+{
+    uv_loop_close(&server->loop);
+    offence_log_destroy(server->offences);
+    free(server->shared);
+    free(server);
+}
+
+int server_run(const struct config *config, const char *socket_path)
+{
+    signal(SIGPIPE, SIG_IGN);
+    struct server *server = calloc(1, sizeof *server);
+    if (!server || uv_loop_init(&server->loop) != 0 || pool_set_up_process() != 0) {
+        log_write(LOG_LEVEL_ERROR, "cannot start: out of memory or descriptors");
+        free(server);
+        return 1;
+    }
+    server->config = config;
+    uv_loop_configure(&server->loop, UV_METRICS_IDLE_TIME);
+    int result = start(server, socket_path);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    if (result == 0)
+        log_write(LOG_LEVEL_INFO, "stopped: closed %zu connections after %llu requests",
+                  server->connections_held, (unsigned long long)server->stats.requests);
+    finish(server);
+    return result == 0 ? 0 : 1;
+}

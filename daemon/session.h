@@ -1,0 +1,56 @@
+/*
+ * session: one client of the daemon: its conn, its open requests by id, its share of the daemon.
+ * Messages and lines come in; each is answered from here, in the dialect it came in.
+ *
+ * A client that sends something broken is told why if it can be, and closed: that is a matter of
+ * this session alone. It ends in one way, through its conn's on_closed, however it got there.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "config.h"
+#include "conn.h"
+#include "fetch.h"
+#include "loop_meter.h"
+#include "offence.h"
+#include "stats.h"
+
+struct session;
+
+/* All sessions of a daemon and what they share. Embedded in the server, which owns what it points
+ * to. */
+struct session_set {
+    struct conn_shared *shared;
+    const struct fetch_context *fetches;
+    struct offence_log *offences;
+    const struct loop_meter *meter;
+    const char *pool_id;
+    uint64_t started_ns;
+
+    bool is_draining; /* no new fetch is taken: error 106 */
+    struct session *first;
+    size_t count;
+    size_t in_flight; /* fetches of all of them */
+
+    /* A session is gone: count is lower by one. */
+    void (*on_gone)(void *ctx);
+    /* A fetch has ended. */
+    void (*on_fetch_end)(void *ctx);
+    void *ctx;
+};
+
+/* Accepts the client that waits at the server. 0 or a negative errno. */
+int session_accept(struct session_set *set, uv_stream_t *server);
+
+/* Takes no new fetch from now on, and says so to whoever said hello. */
+void session_set_drain(struct session_set *set);
+
+/* Ends every fetch that still runs: 106 if it was not sent, 208 if it may have been. */
+void session_set_cancel_all(struct session_set *set, const char *reason);
+
+/* Closes every session, once what is written has gone out. */
+void session_set_close_all(struct session_set *set);
+
+/* Closes every session at once. */
+void session_set_abort_all(struct session_set *set);

@@ -1,0 +1,210 @@
+/*
+ * session_reply: what a session answers, in the dialect of its client. Encoded once, straight into
+ * the conn's output; an answer that does not fit there is undone and replaced by error 206.
+ */
+#include "session_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "console.h"
+#include "report.h"
+
+#define NS_PER_MS 1000000
+
+static bool is_text(const struct session *session)
+{
+    return conn_get_dialect(session->conn) == CONN_TEXT;
+}
+
+/* ---- Errors ------------------------------------------------------------------------------------ */
+
+static void write_error(struct session *session, uint32_t id, int code, const char *message)
+{
+    struct buffer *out = conn_output(session->conn);
+    if (is_text(session))
+        console_write_error(out, code, message);
+    else
+        wire_put_error(out, id, code, message);
+}
+
+/*
+ * Ends an answer: sends it, or, if it did not fit behind what the client has not read yet, says
+ * that instead. A client for whom not even that fits is not reading at all.
+ */
+static void finish_reply(struct session *session, uint32_t id, size_t mark)
+{
+    struct buffer *out = conn_output(session->conn);
+    if (out->error != 0) {
+        buffer_truncate(out, mark);
+        write_error(session, id, FETCHPOOL_CLIENT_TOO_SLOW,
+                    "the client has too many bytes of answers unread");
+    }
+    if (out->error != 0)
+        buffer_truncate(out, mark);
+    conn_flush(session->conn);
+}
+
+void session_reply_error(struct session *session, uint32_t id, int code, const char *message)
+{
+    size_t mark = conn_output(session->conn)->length;
+    write_error(session, id, code, message);
+    finish_reply(session, id, mark);
+}
+
+void session_reply_outcome(struct session *session, uint32_t id,
+                           const struct fetch_outcome *outcome)
+{
+    struct buffer *out = conn_output(session->conn);
+    size_t mark = out->length;
+    if (outcome->code != 0)
+        write_error(session, id, outcome->code, outcome->message);
+    else if (is_text(session))
+        console_write_response(out, outcome->response);
+    else
+        wire_response_encode(out, id, outcome->response);
+    finish_reply(session, id, mark);
+}
+
+void session_say_goaway(struct session *session)
+{
+    struct buffer *out = conn_output(session->conn);
+    size_t mark = out->length;
+    wire_put_goaway(out, "the daemon is shutting down");
+    if (out->error != 0)
+        buffer_truncate(out, mark); /* it has not read for long and will see the end itself */
+    conn_flush(session->conn);
+}
+
+/* ---- Informative methods ------------------------------------------------------------------------ */
+
+static void put_hello(const struct session *session, struct buffer *out)
+{
+    report_hello(out, session->set->fetches->config, session->set->pool_id);
+}
+
+static void put_ping(const struct session *session, struct buffer *out)
+{
+    (void)session;
+    wire_put_text(out, "pong");
+}
+
+static void put_stats(const struct session *session, struct buffer *out)
+{
+    const struct session_set *set = session->set;
+    struct report_facts facts = {
+        .pool_id = set->pool_id,
+        .uptime_ms = (uv_hrtime() - set->started_ns) / NS_PER_MS,
+        .loop_busy_max_us = loop_meter_busy_max_us(set->meter),
+        .clients = set->count,
+        .in_flight = set->in_flight,
+    };
+    report_stats(out, set->fetches->stats, set->fetches->pool, &facts);
+}
+
+static void put_connections(const struct session *session, struct buffer *out)
+{
+    report_connections(out, session->set->fetches->pool);
+}
+
+/* The kernel's name for a process: its /proc/PID/comm. Empty if it has gone. */
+static void read_process_name(pid_t pid, char *out_name, size_t size)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    FILE *file = fopen(path, "re");
+    size_t length = file ? fread(out_name, 1, size - 1, file) : 0;
+    if (file)
+        fclose(file);
+    while (length > 0 && out_name[length - 1] == '\n')
+        length--;
+    out_name[length] = '\0';
+}
+
+static void put_client(struct buffer *out, const struct session *session)
+{
+    char process[64] = "";
+    struct conn_peer peer = conn_get_peer(session->conn);
+    if (!session->name)
+        read_process_name(peer.pid, process, sizeof process);
+    struct report_client client = {
+        .pid = peer.pid,
+        .uid = peer.uid,
+        .gid = peer.gid,
+        .name = wire_str_of(session->name ? session->name : process),
+        .in_flight = HASH_COUNT(session->calls),
+        .requests = session->requests,
+        .bytes = conn_get_bytes_written(session->conn),
+        .tag = wire_str_of(session->tag ? session->tag : ""),
+    };
+    report_client_row(out, &client);
+}
+
+static void put_clients(const struct session *session, struct buffer *out)
+{
+    const struct session *each;
+    wire_put_array(out, session->set->count);
+    DL_FOREACH(session->set->first, each)
+        put_client(out, each);
+}
+
+static const struct query {
+    const char *method;
+    void (*put)(const struct session *session, struct buffer *out);
+} queries[] = {
+    {"hello", put_hello},
+    {"ping", put_ping},
+    {"stats", put_stats},
+    {"connections", put_connections},
+    {"clients", put_clients},
+};
+
+#define QUERY_COUNT (sizeof queries / sizeof queries[0])
+
+const char *session_find_query(struct wire_str method)
+{
+    for (size_t i = 0; i < QUERY_COUNT; i++) {
+        if (wire_str_is(method, queries[i].method))
+            return queries[i].method;
+    }
+    return NULL;
+}
+
+static void put_query(const struct session *session, struct buffer *out, const char *method)
+{
+    for (size_t i = 0; i < QUERY_COUNT; i++) {
+        if (strcmp(method, queries[i].method) == 0)
+            queries[i].put(session, out);
+    }
+}
+
+/* As text, the message is made all the same and shown as a table: one account of each row. */
+static void write_query_as_text(const struct session *session, struct buffer *out,
+                                const char *method)
+{
+    struct buffer message;
+    buffer_init(&message, out->limit);
+    wire_put_result(&message, 0);
+    put_query(session, &message, method);
+    if (message.error == 0)
+        console_write_result(out, message.data, message.length);
+    else
+        console_write_error(out, 0, "the daemon is out of memory");
+    buffer_finish(&message);
+}
+
+void session_reply_query(struct session *session, uint32_t id, const char *method)
+{
+    struct buffer *out = conn_output(session->conn);
+    size_t mark = out->length;
+    if (is_text(session)) {
+        write_query_as_text(session, out, method);
+    } else {
+        wire_put_result(out, id);
+        put_query(session, out, method);
+    }
+    finish_reply(session, id, mark);
+}

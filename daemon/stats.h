@@ -1,0 +1,39 @@
+/*
+ * stats: the daemon's counters, one struct, counted up where things happen and read by `stats`.
+ * Ground floor: knows nothing of ours.
+ *
+ * Every counter stands once in STATS_COUNTERS, with what it counts; the struct and the list of
+ * names come from there.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define STATS_COUNTERS(X)                                                                          \
+    X(requests)           /* fetches that ended, well or not */                                    \
+    X(requests_failed)    /* of these, those answered with an error */                             \
+    X(requests_refused)   /* of these, errors 1 to 99: nothing was sent */                         \
+    X(requests_reused)    /* HTTP requests sent over a connection that was already open */         \
+    X(redirects)          /* redirects followed */                                                 \
+    X(connections_opened) /* connections to origins that carried a request */                      \
+    X(handshakes_saved)   /* TCP or TLS handshakes that reuse made unnecessary: = requests_reused */ \
+    X(bytes_from_origins) /* body bytes received */                                                \
+    X(bytes_to_origins)   /* body bytes sent */                                                    \
+    X(clients_accepted)   /* client connections accepted */                                        \
+    X(messages_broken)    /* client connections closed for what they sent */
+
+struct stats {
+#define STATS_MEMBER(name) uint64_t name;
+    STATS_COUNTERS(STATS_MEMBER)
+#undef STATS_MEMBER
+};
+
+struct stats_entry {
+    const char *name;
+    uint64_t value;
+};
+
+/* How many counters there are, and one of them by its place in the list above. */
+size_t stats_count(void);
+struct stats_entry stats_at(const struct stats *stats, size_t index);

@@ -1,0 +1,221 @@
+/* transfer_setup: see transfer_setup.h. */
+#include "transfer_setup.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The first failure is kept and ends the rest. */
+#define SET(option, value)                                                                         \
+    do {                                                                                           \
+        CURLcode set_code = curl_easy_setopt(easy, option, value);                                 \
+        if (set_code != CURLE_OK)                                                                  \
+            return set_code;                                                                       \
+    } while (0)
+
+/* ---- Header fields ----------------------------------------------------------------------------- */
+
+static CURLcode add_line(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    if (!longer)
+        return CURLE_OUT_OF_MEMORY;
+    *list = longer;
+    return CURLE_OK;
+}
+
+/* libcurl takes "Name: value"; without a value it must be "Name;", as "Name:" would remove it. */
+static CURLcode add_field(struct curl_slist **list, const struct wire_field *field)
+{
+    char *line = NULL;
+    int length = field->value.length > 0
+                     ? asprintf(&line, "%s: %s", field->name.data, field->value.data)
+                     : asprintf(&line, "%s;", field->name.data);
+    if (length < 0)
+        return CURLE_OUT_OF_MEMORY;
+    CURLcode code = add_line(list, line);
+    free(line);
+    return code;
+}
+
+/* Fields that libcurl would add by itself and the client did not ask for. */
+static CURLcode suppress(struct curl_slist **list, const struct request *request, const char *name,
+                         const char *line)
+{
+    if (field_list_find(&request->fields, name).data)
+        return CURLE_OK;
+    return add_line(list, line);
+}
+
+static CURLcode set_fields(struct transfer_setup *setup, CURL *easy, const struct request *request)
+{
+    CURLcode code = CURLE_OK;
+    const struct wire_field *fields = field_list_fields(&request->fields);
+    for (size_t i = 0; code == CURLE_OK && i < request->fields.count; i++)
+        code = add_field(&setup->fields, &fields[i]);
+    if (code == CURLE_OK)
+        code = suppress(&setup->fields, request, "Accept", "Accept:");
+    if (code == CURLE_OK && request->body)
+        code = suppress(&setup->fields, request, "Content-Type", "Content-Type:");
+    if (code == CURLE_OK)
+        code = add_line(&setup->fields, "Expect:"); /* a body goes out with its head */
+    if (code == CURLE_OK && request->tls_server_name) {
+        /* libcurl is given that name in the URL; the origin is to see the client's own. */
+        char *line = NULL;
+        const char *authority = strstr(request->url.origin, "://") + 3;
+        if (asprintf(&line, "Host: %s", authority) < 0)
+            return CURLE_OUT_OF_MEMORY;
+        code = add_line(&setup->fields, line);
+        free(line);
+    }
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, setup->fields);
+    return code;
+}
+
+/* ---- Method and body --------------------------------------------------------------------------- */
+
+static bool method_has_body(const struct request *request)
+{
+    return request->body || strcmp(request->method, "POST") == 0 ||
+           strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
+}
+
+static CURLcode set_method(CURL *easy, const struct request *request)
+{
+    if (strcmp(request->method, "HEAD") == 0) {
+        SET(CURLOPT_NOBODY, 1L);
+        return CURLE_OK;
+    }
+    if (method_has_body(request)) {
+        SET(CURLOPT_POST, 1L);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
+        SET(CURLOPT_POSTFIELDS, request->body ? (const char *)request->body : "");
+    } else {
+        SET(CURLOPT_HTTPGET, 1L);
+    }
+    SET(CURLOPT_CUSTOMREQUEST, request->method);
+    return CURLE_OK;
+}
+
+static long http_version_of(enum wire_http http)
+{
+    switch (http) {
+    case WIRE_HTTP_AUTO:
+        return CURL_HTTP_VERSION_2TLS;
+    case WIRE_HTTP_1_1:
+        return CURL_HTTP_VERSION_1_1;
+    case WIRE_HTTP_2:
+        return CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE; /* over TLS: by ALPN, and only that */
+    }
+    return CURL_HTTP_VERSION_2TLS;
+}
+
+/* ---- TLS --------------------------------------------------------------------------------------- */
+
+static struct curl_blob blob_of(char *pem)
+{
+    return (struct curl_blob){.data = pem, .len = strlen(pem), .flags = CURL_BLOB_NOCOPY};
+}
+
+static CURLcode set_tls(CURL *easy, const struct request *request, const struct config *config)
+{
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(CURLOPT_SSL_VERIFYPEER, request->is_tls_unverified ? 0L : 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, request->is_tls_unverified ? 0L : 2L);
+    if (request->tls_ca) {
+        struct curl_blob ca = blob_of(request->tls_ca);
+        SET(CURLOPT_CAINFO_BLOB, &ca);
+    } else if (config->ca_file) {
+        SET(CURLOPT_CAINFO, config->ca_file);
+        SET(CURLOPT_CAPATH, NULL);
+    }
+    if (request->tls_cert) {
+        struct curl_blob cert = blob_of(request->tls_cert), key = blob_of(request->tls_key);
+        SET(CURLOPT_SSLCERT_BLOB, &cert);
+        SET(CURLOPT_SSLKEY_BLOB, &key);
+        SET(CURLOPT_KEYPASSWD, ""); /* never ask at a terminal */
+    }
+    return CURLE_OK;
+}
+
+/*
+ * A server name that is not the URL's host: libcurl verifies the name in the URL, so it gets that
+ * name there, and is told where to connect instead.
+ */
+static CURLcode set_url(struct transfer_setup *setup, CURL *easy, const struct request *request)
+{
+    char *text = NULL, *redirect = NULL;
+    if (!request->tls_server_name) {
+        SET(CURLOPT_URL, request->url.text);
+        return CURLE_OK;
+    }
+    if (asprintf(&redirect, "::%s:%u", request->url.host, request->url.port) < 0)
+        return CURLE_OUT_OF_MEMORY;
+    CURLcode code = add_line(&setup->connect_to, redirect);
+    free(redirect);
+    if (code == CURLE_OK && url_with_host(&text, &request->url, request->tls_server_name) < 0)
+        code = CURLE_OUT_OF_MEMORY;
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(easy, CURLOPT_CONNECT_TO, setup->connect_to);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(easy, CURLOPT_URL, text);
+    free(text);
+    return code;
+}
+
+/* ---- All --------------------------------------------------------------------------------------- */
+
+/* Connections that carry an identity are neither taken from the pool nor given to it. */
+static CURLcode set_sharing(CURL *easy, const struct request *request)
+{
+    if (!request_has_identity(request))
+        return CURLE_OK;
+    SET(CURLOPT_FRESH_CONNECT, 1L);
+    SET(CURLOPT_FORBID_REUSE, 1L);
+    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    return CURLE_OK;
+}
+
+static CURLcode set_common(CURL *easy, const struct request *request)
+{
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_FOLLOWLOCATION, 0L); /* a redirect is a request of its own: see fetch */
+    SET(CURLOPT_PROXY, request->proxy ? request->proxy : ""); /* "": no variable is looked at */
+    SET(CURLOPT_NOPROXY, "");
+    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(CURLOPT_UNRESTRICTED_AUTH, 0L);
+    SET(CURLOPT_HTTP09_ALLOWED, 0L);
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(CURLOPT_HTTP_VERSION, http_version_of(request->http));
+    /* libcurl shares it out among the addresses of a name; the fetch's own timer bounds the sum. */
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+    if (request->wants_decoding)
+        SET(CURLOPT_ACCEPT_ENCODING, "");
+    return CURLE_OK;
+}
+
+CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
+                              const struct request *request, const struct config *config)
+{
+    CURLcode code = set_common(easy, request);
+    if (code == CURLE_OK)
+        code = set_url(setup, easy, request);
+    if (code == CURLE_OK)
+        code = set_method(easy, request);
+    if (code == CURLE_OK)
+        code = set_fields(setup, easy, request);
+    if (code == CURLE_OK)
+        code = set_tls(easy, request, config);
+    if (code == CURLE_OK)
+        code = set_sharing(easy, request);
+    return code;
+}
+
+void transfer_setup_finish(struct transfer_setup *setup)
+{
+    curl_slist_free_all(setup->fields);
+    curl_slist_free_all(setup->connect_to);
+    *setup = (struct transfer_setup){0};
+}

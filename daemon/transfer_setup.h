@@ -1,0 +1,21 @@
+/*
+ * transfer_setup: a request as the options of an easy handle. All that libcurl would take from the
+ * environment, from files or from what earlier requests left is switched off here.
+ */
+#pragma once
+
+#include <curl/curl.h>
+
+#include "config.h"
+#include "request.h"
+
+/* What the handle refers to and does not copy; it must outlive the handle. */
+struct transfer_setup {
+    struct curl_slist *fields;
+    struct curl_slist *connect_to;
+};
+
+/* CURLE_OK, or what libcurl refused. transfer_setup_finish() after the handle's clean-up. */
+CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
+                              const struct request *request, const struct config *config);
+void transfer_setup_finish(struct transfer_setup *setup);

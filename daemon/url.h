@@ -1,0 +1,33 @@
+/*
+ * url: one absolute http or https URL, taken apart and checked. The parser is libcurl's, so that
+ * what was checked is what libcurl connects to; a second parser would be a way round the checks.
+ *
+ * Refused, with a sentence: other schemes, user information, white space, control bytes and
+ * backslashes, a missing host, port 0. A fragment is dropped. Pure but for memory.
+ */
+#pragma once
+
+#include "fetchpool_wire.h"
+
+struct url {
+    char *text;   /* normalized, pure ASCII: what is requested */
+    char *origin; /* "https://example.com" or "https://example.com:8443", in lower case */
+    char *host;   /* as in the origin; an IPv6 address keeps its brackets */
+    uint16_t port;
+    bool is_tls;
+};
+
+/* 0, -ENOMEM, or -EINVAL with the reason. The output is owned: url_finish(). */
+int url_parse(struct url *out_url, struct wire_str text, size_t max_bytes, struct wire_why *why);
+
+/* The URL that a Location field means, seen from `base`. Same results. */
+int url_resolve(struct url *out_url, const struct url *base, struct wire_str location,
+                size_t max_bytes, struct wire_why *why);
+
+/* The same URL with another host: for a TLS server name that is not the URL's. */
+int url_with_host(char **out_text, const struct url *url, const char *host);
+
+/* Is this Host field value the URL's own host and port? A default port may be left out. */
+bool url_host_agrees(const struct url *url, struct wire_str host);
+
+void url_finish(struct url *url);

@@ -1,0 +1,430 @@
+/*
+ * fetchpool.h: HTTP requests over the connections that one daemon keeps open for the whole host.
+ *
+ * A program hands a request to fetchpoold over a Unix socket; the daemon sends it over a connection
+ * that is already open, whichever process opened it. This header is the whole public interface: no
+ * type of any other library appears in it, and it can be used from C (C11) and C++.
+ *
+ *     struct fetchpool *pool = fetchpool_open(NULL);
+ *     struct fetchpool_response *answer = fetchpool_get(pool, "https://example.com/");
+ *     if (fetchpool_error_code(answer) == 0)
+ *         fwrite(fetchpool_body(answer), 1, fetchpool_body_length(answer), stdout);
+ *     fetchpool_response_free(answer);
+ *     fetchpool_close(pool);
+ *
+ * Rules that hold for every function here:
+ *   - Nothing is printed, no signal is raised (SIGPIPE included), the process is never ended.
+ *   - Strings that go in are copied before the call returns; strings that come out are UTF-8 or
+ *     bytes as the origin sent them, end in a NUL, and live as long as the object they came from.
+ *   - Destructors (`fetchpool_close`, `..._free`) accept NULL.
+ *   - Times are in milliseconds unless a name says microseconds (`_us`).
+ *
+ * Threads: a `struct fetchpool` may be used by any number of threads at the same time; each call in
+ * flight has a socket of its own. A request, a response or a value belongs to one thread at a time.
+ *
+ * fork(): a child may go on using a `struct fetchpool` of its parent. It opens sockets of its own
+ * at its first call; the parent's are not touched.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Versions -------------------------------------------------------------------------------- */
+
+/*
+ * The library's version, "MAJOR.MINOR.PATCH". A static string.
+ */
+const char *fetchpool_version(void);
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+/*
+ * What went wrong, as a number to decide by. Codes below 900 come from the daemon and are those of
+ * the wire protocol; the others are this library's own.
+ */
+enum fetchpool_code {
+    FETCHPOOL_OK = 0,
+
+    /* Refused: mend the request. Nothing was sent. */
+    FETCHPOOL_BAD_REQUEST = 1,
+    FETCHPOOL_DENIED = 2,         /* the daemon's configuration does not allow it */
+    FETCHPOOL_TOO_LARGE = 3,      /* the message is larger than the daemon takes */
+    FETCHPOOL_UNKNOWN_METHOD = 4, /* the daemon is older than this call */
+    FETCHPOOL_DUPLICATE_ID = 5,   /* cannot happen through this library */
+
+    /* Not sent: no byte of the request reached an origin that could act on it. Safe to repeat. */
+    FETCHPOOL_BUSY = 100,
+    FETCHPOOL_QUEUE_TIMEOUT = 101,
+    FETCHPOOL_RESOLVE = 102,
+    FETCHPOOL_CONNECT = 103,
+    FETCHPOOL_TLS = 104,
+    FETCHPOOL_TIMEOUT = 105, /* a deadline passed before the request was sent */
+    FETCHPOOL_SHUTTING_DOWN = 106,
+    FETCHPOOL_PROXY = 107,
+    FETCHPOOL_CANCELLED = 108,
+    FETCHPOOL_NOT_PROCESSED = 109, /* the origin said that it did not look at it */
+
+    /* Maybe processed: the origin may have acted on it. Repeat only what may be done twice. */
+    FETCHPOOL_TIMEOUT_SENT = 200, /* a deadline passed after the request was sent */
+    FETCHPOOL_CLOSED = 201,       /* the origin closed the connection without a whole answer */
+    FETCHPOOL_TRUNCATED = 202,    /* the body ended early */
+    FETCHPOOL_PROTOCOL = 203,     /* the answer was not HTTP as it should be */
+    FETCHPOOL_BODY_TOO_LARGE = 204,
+    FETCHPOOL_DECODE = 205, /* the content coding could not be undone */
+    FETCHPOOL_CLIENT_TOO_SLOW = 206,
+    FETCHPOOL_REDIRECTS = 207, /* more redirects than allowed */
+    FETCHPOOL_CANCELLED_SENT = 208,
+    FETCHPOOL_INTERNAL = 299,
+
+    /* The library's own. */
+    FETCHPOOL_NO_DAEMON = 900,     /* not sent: nothing answers at the socket */
+    FETCHPOOL_LOST = 901,          /* maybe processed: the daemon went away before it answered */
+    FETCHPOOL_DEADLINE = 902,      /* maybe processed: the daemon did not answer in time */
+    FETCHPOOL_BAD_REPLY = 903,     /* maybe processed: what answered does not speak the protocol */
+    FETCHPOOL_NO_MEMORY = 904,     /* refused: this process could not allocate */
+    FETCHPOOL_BAD_ARGUMENT = 905   /* refused: NULL where something is needed */
+};
+
+/*
+ * What the caller may do about an error.
+ */
+enum fetchpool_class {
+    FETCHPOOL_CLASS_NONE = 0,           /* no error */
+    FETCHPOOL_CLASS_REFUSED = 1,        /* sending the same again fails again */
+    FETCHPOOL_CLASS_NOT_SENT = 2,       /* sending again can do no harm */
+    FETCHPOOL_CLASS_MAYBE_PROCESSED = 3 /* sending again may do the same thing twice */
+};
+
+/*
+ * The class of a code. Codes that this library does not know are classed by their range, so that a
+ * newer daemon's codes are still decidable; outside every range it is "maybe processed".
+ */
+enum fetchpool_class fetchpool_code_class(int code);
+
+/*
+ * The name of a code, such as "CONNECT". A static string; "UNKNOWN" for a code without one.
+ */
+const char *fetchpool_code_name(int code);
+
+/* ---- Client ---------------------------------------------------------------------------------- */
+
+struct fetchpool;
+
+/*
+ * Creates a client of the daemon that listens at `path`.
+ *
+ * path     the socket's path. NULL: $FETCHPOOL_SOCKET, else
+ *          $XDG_RUNTIME_DIR/fetchpool/fetchpool.sock if that exists, else
+ *          /run/fetchpool/fetchpool.sock. A path that does not fit a Unix socket address (107
+ *          bytes on Linux) is reported by the first request, as FETCHPOOL_NO_DAEMON.
+ *
+ * Returns a client that the caller owns and ends with fetchpool_close(), or NULL when memory is
+ * exhausted. Does not block and opens nothing: the socket is connected by the first request, and
+ * again by a later one after the daemon was restarted.
+ */
+struct fetchpool *fetchpool_open(const char *path);
+
+/*
+ * Closes the client's sockets and frees it. No other thread may be inside a call with it.
+ * Responses that came from it stay valid.
+ */
+void fetchpool_close(struct fetchpool *client);
+
+/*
+ * The path at which this client looks for the daemon. Lives as long as the client.
+ */
+const char *fetchpool_socket_path(const struct fetchpool *client);
+
+/*
+ * Says who this client is, for the daemon's `clients` table. The default is the process's name.
+ * Takes effect on sockets opened later, so call it first.
+ *
+ * Returns 0, or FETCHPOOL_NO_MEMORY or FETCHPOOL_BAD_ARGUMENT. Not to be called while another
+ * thread uses the client.
+ */
+int fetchpool_set_name(struct fetchpool *client, const char *name);
+
+/* ---- Request --------------------------------------------------------------------------------- */
+
+struct fetchpool_request;
+
+/*
+ * Creates a request.
+ *
+ * method   an HTTP method such as "GET" or "POST"; NULL means "GET"
+ * url      absolute, http or https
+ *
+ * Returns a request that the caller owns and ends with fetchpool_request_free(), or NULL when
+ * memory is exhausted or url is NULL. What is wrong with a method or a URL is said by the daemon,
+ * in the answer to fetchpool_fetch().
+ *
+ * A request may be sent any number of times. If a setter below fails, the request remembers: it
+ * does not have to be checked at each call, fetchpool_fetch() will refuse to send it.
+ */
+struct fetchpool_request *fetchpool_request_create(const char *method, const char *url);
+void fetchpool_request_free(struct fetchpool_request *request);
+
+/*
+ * Adds a header field. Order and repeats are kept. Framing belongs to the daemon: Content-Length,
+ * Transfer-Encoding, Connection, Keep-Alive, TE, Trailer, Upgrade, Expect and Proxy-* are refused
+ * by it (FETCHPOOL_BAD_REQUEST), and so is a Host that differs from the URL's.
+ *
+ * Every setter returns 0, or FETCHPOOL_NO_MEMORY or FETCHPOOL_BAD_ARGUMENT.
+ */
+int fetchpool_request_add_header(struct fetchpool_request *request, const char *name,
+                                 const char *value);
+
+/*
+ * Sets the body. The bytes are not copied: they must stay as they are until the request is freed
+ * or given another body. NULL with length 0 takes the body away; a pointer with length 0 is an
+ * empty body.
+ */
+int fetchpool_request_set_body(struct fetchpool_request *request, const void *bytes, size_t length);
+
+/*
+ * Deadlines, in milliseconds; 0 means the daemon's own (see fetchpool.conf(5), [timeouts]).
+ *
+ * timeout      the whole request, from its arrival at the daemon to the last byte. The call itself
+ *              returns at most FETCHPOOL_GRACE_MS later, even if the daemon hangs.
+ * queue        the wait for a free place in the daemon
+ * connect      name look-up, TCP and TLS together
+ * first_byte   from the request's being sent to the first byte of the answer
+ * idle         between two bytes of the answer
+ */
+int fetchpool_request_set_timeout(struct fetchpool_request *request, uint32_t timeout_ms);
+int fetchpool_request_set_queue_timeout(struct fetchpool_request *request, uint32_t timeout_ms);
+int fetchpool_request_set_connect_timeout(struct fetchpool_request *request, uint32_t timeout_ms);
+int fetchpool_request_set_first_byte_timeout(struct fetchpool_request *request,
+                                             uint32_t timeout_ms);
+int fetchpool_request_set_idle_timeout(struct fetchpool_request *request, uint32_t timeout_ms);
+
+/*
+ * How much longer than a request's timeout a call waits for the daemon to say that it has passed.
+ * Long enough for a loaded host to schedule the daemon; the daemon itself answers in milliseconds.
+ */
+#define FETCHPOOL_GRACE_MS 2000
+
+/*
+ * The timeout that a call waits for where neither the request nor the daemon names one: the
+ * default of the daemon's [timeouts] total.
+ */
+#define FETCHPOOL_DEFAULT_TIMEOUT_MS 300000
+
+/*
+ * The largest response body to accept, in bytes. More ends the request with
+ * FETCHPOOL_BODY_TOO_LARGE. 0, the default, means the daemon's limit, which also is the most that
+ * may be asked for.
+ */
+int fetchpool_request_set_max_body(struct fetchpool_request *request, uint64_t bytes);
+
+/*
+ * How many redirects (301, 302, 303, 307, 308) to follow. 0, the default: none, the redirect is
+ * the answer. Authorization and Cookie are not sent on to another origin.
+ */
+int fetchpool_request_set_redirects(struct fetchpool_request *request, uint32_t count);
+
+/*
+ * Asks for a compressed answer and undoes the compression. Default: no. The header fields of the
+ * answer stay as the origin sent them.
+ */
+int fetchpool_request_set_decompress(struct fetchpool_request *request, int yes);
+
+enum fetchpool_http {
+    FETCHPOOL_HTTP_AUTO = 0, /* HTTP/2 where TLS negotiates it, else HTTP/1.1 */
+    FETCHPOOL_HTTP_1_1 = 1,
+    FETCHPOOL_HTTP_2 = 2 /* HTTP/2 or an error; for http:// URLs with prior knowledge */
+};
+int fetchpool_request_set_http(struct fetchpool_request *request, enum fetchpool_http version);
+
+enum fetchpool_retry {
+    FETCHPOOL_RETRY_SAFE = 0, /* where the origin cannot have acted on it, or may do so twice */
+    FETCHPOOL_RETRY_NEVER = 1,
+    FETCHPOOL_RETRY_ALWAYS = 2
+};
+int fetchpool_request_set_retry(struct fetchpool_request *request, enum fetchpool_retry retry);
+
+/*
+ * TLS, all as PEM text in memory (the daemon opens no file on a client's behalf). NULL: the
+ * default again. These bytes are copied.
+ *
+ * ca            the only certificate authorities to trust, in place of the daemon's
+ * certificate, key   a client certificate (with its chain) and its private key, unencrypted
+ * server_name   the name to ask for and to verify, where it differs from the URL's host
+ * verify        0: accept any certificate, where the daemon's configuration allows it
+ */
+int fetchpool_request_set_tls_ca(struct fetchpool_request *request, const char *pem);
+int fetchpool_request_set_tls_identity(struct fetchpool_request *request, const char *certificate,
+                                       const char *key);
+int fetchpool_request_set_tls_server_name(struct fetchpool_request *request, const char *name);
+int fetchpool_request_set_tls_verify(struct fetchpool_request *request, int verify);
+
+/*
+ * The proxy to go through, as http://, https:// or socks5h:// URL, where the daemon's
+ * configuration allows clients to choose one. NULL: the daemon's.
+ */
+int fetchpool_request_set_proxy(struct fetchpool_request *request, const char *url);
+
+/*
+ * A word for the daemon's log and its `clients` table.
+ */
+int fetchpool_request_set_tag(struct fetchpool_request *request, const char *tag);
+
+/* ---- Fetch ----------------------------------------------------------------------------------- */
+
+struct fetchpool_response;
+
+/*
+ * Sends the request and waits for the whole answer.
+ *
+ * Never returns NULL: a failure is a response with a code. The caller owns the response and ends
+ * it with fetchpool_response_free(). An HTTP status such as 404 or 500 is not an error.
+ *
+ * Blocks until the answer is there or a deadline has passed. Safe from any thread.
+ *
+ * If the daemon has been restarted, the call connects again; it sends again by itself only what
+ * is in the class "not sent".
+ */
+struct fetchpool_response *fetchpool_fetch(struct fetchpool *client,
+                                           const struct fetchpool_request *request);
+
+/*
+ * fetchpool_fetch() of a plain GET.
+ */
+struct fetchpool_response *fetchpool_get(struct fetchpool *client, const char *url);
+
+void fetchpool_response_free(struct fetchpool_response *response);
+
+/*
+ * The error: 0 and "" if there is none. The message is a sentence that names what failed.
+ */
+int fetchpool_error_code(const struct fetchpool_response *response);
+enum fetchpool_class fetchpool_error_class(const struct fetchpool_response *response);
+const char *fetchpool_error_message(const struct fetchpool_response *response);
+
+/*
+ * The answer. After an error: status 0, no header fields, an empty body, version and URL "".
+ *
+ * status       the HTTP status code
+ * http_version "1.0", "1.1" or "2"
+ * url          the one that answered, after redirects
+ * redirects    how many were followed
+ */
+int fetchpool_status(const struct fetchpool_response *response);
+const char *fetchpool_http_version(const struct fetchpool_response *response);
+const char *fetchpool_url(const struct fetchpool_response *response);
+uint32_t fetchpool_redirects(const struct fetchpool_response *response);
+
+/*
+ * Header fields, in the order in which the origin sent them, repeats included.
+ *
+ * fetchpool_header() gives the first field of that name, compared without regard to case, or NULL.
+ * The by-index forms give NULL past the end.
+ */
+size_t fetchpool_header_count(const struct fetchpool_response *response);
+const char *fetchpool_header_name(const struct fetchpool_response *response, size_t index);
+const char *fetchpool_header_value(const struct fetchpool_response *response, size_t index);
+const char *fetchpool_header(const struct fetchpool_response *response, const char *name);
+
+/*
+ * The body. Never NULL; ends in a NUL that the length does not count.
+ */
+const void *fetchpool_body(const struct fetchpool_response *response);
+size_t fetchpool_body_length(const struct fetchpool_response *response);
+
+/*
+ * The connection that carried the answer.
+ *
+ * id         the daemon's number for it: equal for two requests that shared a connection
+ * reused     1 if it was open before this request came
+ * requests   how many it has carried, this one included
+ * age_ms     how long it has been open
+ * peer       "address:port" of its far end
+ */
+uint64_t fetchpool_connection_id(const struct fetchpool_response *response);
+int fetchpool_connection_reused(const struct fetchpool_response *response);
+uint64_t fetchpool_connection_requests(const struct fetchpool_response *response);
+uint64_t fetchpool_connection_age_ms(const struct fetchpool_response *response);
+const char *fetchpool_connection_peer(const struct fetchpool_response *response);
+
+/*
+ * Where the time went, in microseconds, as the daemon measured it. The phases are durations, not
+ * points in time; over a reused connection resolve, connect and tls are 0. With redirects they are
+ * sums. What `total` has beyond their sum is the transfer of the body.
+ */
+struct fetchpool_timing {
+    uint64_t queue_us;      /* waiting for a place or for a connection that another was opening */
+    uint64_t resolve_us;    /* name look-up */
+    uint64_t connect_us;    /* TCP */
+    uint64_t tls_us;        /* TLS handshake */
+    uint64_t first_byte_us; /* from the request's being sent to the first byte of the answer */
+    uint64_t total_us;      /* from the request's arrival at the daemon to the last byte */
+};
+struct fetchpool_timing fetchpool_timing(const struct fetchpool_response *response);
+
+/* ---- Asking the daemon about itself ---------------------------------------------------------- */
+
+/*
+ * Calls one of the daemon's informative methods: "hello", "ping", "stats", "connections",
+ * "clients". What it returned is in fetchpool_result(). Blocks at most timeout_ms; 0 means
+ * FETCHPOOL_QUERY_TIMEOUT_MS. Returned, owned and freed like a fetch's response.
+ */
+struct fetchpool_response *fetchpool_query(struct fetchpool *client, const char *method,
+                                           uint32_t timeout_ms);
+
+/*
+ * How long a query waits by default. The daemon answers these at once; more means that it hangs.
+ */
+#define FETCHPOOL_QUERY_TIMEOUT_MS 5000
+
+/*
+ * A value as the daemon sent it: read-only, owned by its response.
+ */
+struct fetchpool_value;
+
+enum fetchpool_type {
+    FETCHPOOL_NIL,
+    FETCHPOOL_BOOLEAN,
+    FETCHPOOL_INTEGER,
+    FETCHPOOL_REAL,
+    FETCHPOOL_STRING,
+    FETCHPOOL_ARRAY,
+    FETCHPOOL_MAP
+};
+
+/*
+ * The result of a query; NULL after an error, and for a fetch.
+ */
+const struct fetchpool_value *fetchpool_result(const struct fetchpool_response *response);
+
+/*
+ * Every function here takes NULL for a nil value, so that look-ups can be chained.
+ *
+ * type      its type
+ * length    elements of an array, pairs of a map, bytes of a string; 0 for anything else
+ * integer   a boolean or a number as an integer (beyond the range of int64_t: its nearest end);
+ *           0 for anything else
+ * real      a number as a double; 0 for anything else
+ * string    the bytes of a string, not ended by a NUL: see length. NULL for anything else
+ * at        the element of an array, or the value of a map's pair, at an index; NULL past the end
+ * key_at    the key of a map's pair at an index; NULL past the end
+ * get       the value in a map under a key; NULL if there is none
+ */
+enum fetchpool_type fetchpool_value_type(const struct fetchpool_value *value);
+size_t fetchpool_value_length(const struct fetchpool_value *value);
+int64_t fetchpool_value_integer(const struct fetchpool_value *value);
+double fetchpool_value_real(const struct fetchpool_value *value);
+const char *fetchpool_value_string(const struct fetchpool_value *value);
+const struct fetchpool_value *fetchpool_value_at(const struct fetchpool_value *value, size_t index);
+const struct fetchpool_value *fetchpool_value_key_at(const struct fetchpool_value *value,
+                                                     size_t index);
+const struct fetchpool_value *fetchpool_value_get(const struct fetchpool_value *value,
+                                                  const char *key);
+
+#ifdef __cplusplus
+}
+#endif

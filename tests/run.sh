@@ -1,0 +1,68 @@
+#!/bin/sh
+# Everything that is checked: builds a release and a sanitized build and runs the unit tests, the
+# integration tests, the dependency check, the examples and the demo. All of it runs, whatever fails;
+# the exit code says whether anything did.
+#
+#   tests/run.sh [PYTEST-ARGUMENT...]      such as -k life, -x
+# shellcheck disable=SC2317 # functions are called by check()
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/.." || exit 1
+jobs=$(nproc)
+report=$(mktemp) || exit 1
+trap 'rm -f "$report"' EXIT
+failed=0
+
+# check WHAT COMMAND...: runs it, notes how it ended and how long it took.
+check() {
+    what=$1
+    shift
+    printf '\n==== %s\n' "$what"
+    begun=$(date +%s)
+    if "$@"; then
+        outcome=ok
+    else
+        outcome=FAILED
+        failed=1
+    fi
+    printf '%-8s %4d s  %s\n' $outcome $(($(date +%s) - begun)) "$what" >>"$report"
+    [ $outcome = ok ]
+}
+
+build() {
+    cmake --preset "$1" -Wno-dev >/dev/null && cmake --build --preset "$1" --parallel "$jobs"
+}
+
+unit_tests() {
+    ctest --test-dir "build/$1" --output-on-failure --timeout 60
+}
+
+# integration BUILD SANITIZED [PYTEST-ARGUMENT...]
+integration() {
+    build=$1 sanitized=$2
+    shift 2
+    FETCHPOOL_BUILD=build/$build FETCHPOOL_SANITIZED=$sanitized PYTHONDONTWRITEBYTECODE=1 \
+        /usr/bin/python3 -m pytest tests/integration "$@"
+}
+
+examples() {
+    tests/support/examples.sh
+}
+
+check 'packages' tests/setup.sh build demo test || exit 1
+if check 'build: release' build release; then
+    check 'unit tests: release' unit_tests release
+    check 'examples' examples
+    check 'integration tests: release' integration release 0 "$@"
+fi
+if check 'build: asan' build asan; then
+    check 'unit tests: asan' unit_tests asan
+    check 'integration tests: asan' integration asan 1 "$@"
+fi
+check 'no include points upward' tests/check-includes.sh
+check 'demo' tests/demo.sh
+
+printf '\n==== summary\n'
+cat "$report"
+exit $failed
