@@ -12,22 +12,24 @@
 #include "config_value.h"
 #include "log.h"
 
-#define KIB          ((uint64_t)1 << 10)
-#define MIB          ((uint64_t)1 << 20)
-#define GIB          ((uint64_t)1 << 30)
-#define HOUR_MS      ((uint64_t)60 * 60 * 1000)
-#define DAY_MS       (24 * HOUR_MS)
-#define AT(member)   offsetof(struct config, member)
+#define KIB        ((uint64_t)1 << 10)
+#define MIB        ((uint64_t)1 << 20)
+#define GIB        ((uint64_t)1 << 30)
+#define HOUR_MS    ((uint64_t)60 * 60 * 1000)
+#define DAY_MS     (24 * HOUR_MS)
+#define AT(member) offsetof(struct config, member)
 
 const struct config_key config_keys[] = {
     {"daemon", "socket", CONFIG_TEXT, AT(socket), NULL, 0, 0,
-     "Path of the socket to listen at. Default: $FETCHPOOL_SOCKET; else /run/fetchpool/fetchpool.sock "
+     "Path of the socket to listen at. Default: $FETCHPOOL_SOCKET; else "
+     "/run/fetchpool/fetchpool.sock "
      "for root, $XDG_RUNTIME_DIR/fetchpool/fetchpool.sock for others."},
     {"daemon", "log_level", CONFIG_LEVEL, AT(log_level), "info", 0, 0,
      "How much to log: each level includes those before it. debug has a line for each request."},
 
     {"pool", "max_connections", CONFIG_COUNT, AT(max_connections), "512", 1, 100000,
-     "Connections to origins that are kept open when no request uses them. Beyond it the one unused "
+     "Connections to origins that are kept open when no request uses them. Beyond it the one "
+     "unused "
      "for longest is closed."},
     {"pool", "idle_timeout", CONFIG_DURATION, AT(pool_idle_timeout_ms), "55s", 1000, DAY_MS,
      "A connection unused for longer is not used again. Below what servers close at: 60s and 75s "
@@ -89,7 +91,7 @@ const struct config_key config_keys[] = {
 
 const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
 
-/* ---- Values ------------------------------------------------------------------------------------ */
+/* ---- Values --------------------------------------------------------------------------------- */
 
 const char *config_type_description(enum config_type type)
 {
@@ -186,7 +188,7 @@ void config_finish(struct config *config)
     *config = (struct config){0};
 }
 
-/* ---- File -------------------------------------------------------------------------------------- */
+/* ---- File ----------------------------------------------------------------------------------- */
 
 struct reading {
     struct config config;
@@ -237,8 +239,8 @@ static int fail_unknown(struct reading *reading, const char *section, const char
 static int fail_range(struct reading *reading, const struct config_key *key, const char *text)
 {
     char least[32], most[32];
-    config_value_print(least, sizeof least, key->type == CONFIG_BYTES,
-                       key->type == CONFIG_DURATION, key->least);
+    config_value_print(least, sizeof least, key->type == CONFIG_BYTES, key->type == CONFIG_DURATION,
+                       key->least);
     config_value_print(most, sizeof most, key->type == CONFIG_BYTES, key->type == CONFIG_DURATION,
                        key->most);
     return fail(reading, -EINVAL, "[%s] %s = %.60s: expected %s to %s", key->section, key->name,

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 struct config {
-    char *socket;     /* [daemon]; NULL: the default path */
-    int log_level;    /* enum log_level */
+    char *socket;  /* [daemon]; NULL: the default path */
+    int log_level; /* enum log_level */
 
     uint64_t max_connections; /* [pool] */
     uint64_t pool_idle_timeout_ms;
@@ -59,15 +59,15 @@ void config_finish(struct config *config);
  */
 int config_load(struct config *config, const char *path, struct config_error *error);
 
-/* ---- The table, for whoever describes it ------------------------------------------------------- */
+/* ---- The table, for whoever describes it ---------------------------------------------------- */
 
 enum config_type {
-    CONFIG_TEXT,     /* char *, owned */
-    CONFIG_LEVEL,    /* int */
-    CONFIG_BOOLEAN,  /* bool */
-    CONFIG_COUNT,    /* uint64_t */
-    CONFIG_BYTES,    /* uint64_t */
-    CONFIG_DURATION  /* uint64_t, milliseconds */
+    CONFIG_TEXT,    /* char *, owned */
+    CONFIG_LEVEL,   /* int */
+    CONFIG_BOOLEAN, /* bool */
+    CONFIG_COUNT,   /* uint64_t */
+    CONFIG_BYTES,   /* uint64_t */
+    CONFIG_DURATION /* uint64_t, milliseconds */
 };
 
 struct config_key {

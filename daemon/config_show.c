@@ -25,8 +25,8 @@ void config_show_value(char *out_text, size_t size, const struct config *config,
     case CONFIG_COUNT:
     case CONFIG_BYTES:
     case CONFIG_DURATION:
-        config_value_print(out_text, size, key->type == CONFIG_BYTES,
-                           key->type == CONFIG_DURATION, *(const uint64_t *)member);
+        config_value_print(out_text, size, key->type == CONFIG_BYTES, key->type == CONFIG_DURATION,
+                           *(const uint64_t *)member);
         break;
     }
 }

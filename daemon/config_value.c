@@ -54,8 +54,12 @@ static bool read_with_unit(const char *text, const struct unit *units, size_t co
     while (*suffix == ' ')
         suffix++;
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(suffix, units[i].name) == 0)
-            return !__builtin_mul_overflow(number, units[i].factor, out_number);
+        if (strcmp(suffix, units[i].name) != 0)
+            continue;
+        if (__builtin_mul_overflow(number, units[i].factor, &number))
+            return false;
+        *out_number = number;
+        return true;
     }
     return false;
 }

@@ -10,7 +10,7 @@
 
 bool config_value_boolean(const char *text, bool *out_boolean); /* yes, no, true, false, on, off */
 bool config_value_count(const char *text, uint64_t *out_count);
-bool config_value_bytes(const char *text, uint64_t *out_bytes);     /* none, KiB, MiB, GiB */
+bool config_value_bytes(const char *text, uint64_t *out_bytes); /* none, KiB, MiB, GiB */
 bool config_value_duration(const char *text, uint64_t *out_ms); /* ms, s, m, h, d; 0 needs none */
 
 /* The shortest way to write it: "16MiB", "90s", "512". */

@@ -17,12 +17,7 @@
  * more of them. One reply of any size may be under way beside it. */
 #define UNSENT_BYTES (256 * 1024)
 
-enum conn_state {
-    CONN_OPEN,
-    CONN_HALF_OPEN,
-    CONN_FLUSHING,
-    CONN_CLOSED
-};
+enum conn_state { CONN_OPEN, CONN_HALF_OPEN, CONN_FLUSHING, CONN_CLOSED };
 
 struct conn {
     uv_pipe_t pipe;
@@ -38,9 +33,9 @@ struct conn {
     bool is_delivering; /* deliver() is on the stack */
     bool has_ended;     /* on_end has been called */
 
-    struct buffer in;    /* what was read and not handed up */
+    struct buffer in; /* what was read and not handed up */
     struct scanner scanner;
-    size_t scanned;      /* bytes at the front of `in` that were looked at */
+    size_t scanned; /* bytes at the front of `in` that were looked at */
 
     struct buffer out;     /* written, not given to the kernel yet */
     struct buffer sending; /* under way in `write` */
@@ -48,7 +43,7 @@ struct conn {
     uint64_t bytes_written;
 };
 
-/* ---- Closing ----------------------------------------------------------------------------------- */
+/* ---- Closing -------------------------------------------------------------------------------- */
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -98,7 +93,7 @@ static void gone(struct conn *conn)
         conn->events->on_gone(conn->ctx);
 }
 
-/* ---- Reading: when ----------------------------------------------------------------------------- */
+/* ---- Reading: when -------------------------------------------------------------------------- */
 
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *out_buf)
 {
@@ -122,13 +117,12 @@ static void update_reading(struct conn *conn)
     if (should == conn->is_reading || conn->state == CONN_CLOSED)
         return;
     if (should)
-        conn->is_reading =
-            uv_read_start((uv_stream_t *)&conn->pipe, on_allocate, on_read) == 0;
+        conn->is_reading = uv_read_start((uv_stream_t *)&conn->pipe, on_allocate, on_read) == 0;
     else
         stop_reading(conn);
 }
 
-/* ---- Framing ----------------------------------------------------------------------------------- */
+/* ---- Framing -------------------------------------------------------------------------------- */
 
 static void fault(struct conn *conn, const struct conn_fault *what)
 {
@@ -170,7 +164,8 @@ static size_t next_message(struct conn *conn, const uint8_t *bytes, size_t lengt
     return 0;
 }
 
-/* The same for a line, with its line end. The last one of a client that sends no more needs none. */
+/* The same for a line, with its line end. The last one of a client that sends no more needs none.
+ */
 static size_t next_line(struct conn *conn, const uint8_t *bytes, size_t length)
 {
     const uint8_t *end = memchr(bytes + conn->scanned, '\n', length - conn->scanned);
@@ -228,7 +223,8 @@ static void look_for_end(struct conn *conn)
     conn->events->on_end(conn->ctx);
 }
 
-/* Hands up from the buffer. Not from inside itself: a handler that resumes only clears the pause. */
+/* Hands up from the buffer. Not from inside itself: a handler that resumes only clears the pause.
+ */
 static void deliver(struct conn *conn)
 {
     if (conn->is_delivering || !is_live(conn))
@@ -260,7 +256,7 @@ static void take(struct conn *conn, const uint8_t *bytes, size_t length)
     deliver(conn);
 }
 
-/* ---- Reading: what ----------------------------------------------------------------------------- */
+/* ---- Reading: what -------------------------------------------------------------------------- */
 
 /* At the end of the input: has the client only finished sending, or is it gone altogether? */
 static bool has_hung_up(struct conn *conn)
@@ -300,7 +296,7 @@ void conn_resume(struct conn *conn)
     deliver(conn);
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------- */
+/* ---- Writing -------------------------------------------------------------------------------- */
 
 struct buffer *conn_output(struct conn *conn)
 {
@@ -359,7 +355,7 @@ static void on_written(uv_write_t *write, int status)
         update_reading(conn);
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 struct conn_peer conn_get_peer(const struct conn *conn)
 {

@@ -10,15 +10,14 @@
 static const char *const fetch_words[] = {"GET", "HEAD", "OPTIONS", "DELETE", NULL};
 static const char *const query_words[] = {"ping", "stats", "connections", "clients", NULL};
 
-static const char help[] =
-    "GET URL        fetch it; the answer as `curl -i` shows it\n"
-    "HEAD URL       its header fields (also OPTIONS URL, DELETE URL)\n"
-    "ping           is the daemon there?\n"
-    "stats          its counters, a name and a value a line\n"
-    "connections    the connections in the pool\n"
-    "clients        who is connected to the daemon\n"
-    "help           this\n"
-    "quit           close this connection\n";
+static const char help[] = "GET URL        fetch it; the answer as `curl -i` shows it\n"
+                           "HEAD URL       its header fields (also OPTIONS URL, DELETE URL)\n"
+                           "ping           is the daemon there?\n"
+                           "stats          its counters, a name and a value a line\n"
+                           "connections    the connections in the pool\n"
+                           "clients        who is connected to the daemon\n"
+                           "help           this\n"
+                           "quit           close this connection\n";
 
 /* The next word of the line, without the spaces around it; empty at its end. */
 static struct wire_str next_word(struct wire_str *line)

@@ -13,13 +13,13 @@ enum console_action {
     CONSOLE_QUERY,   /* the informative method `method` */
     CONSOLE_HELP,
     CONSOLE_QUIT,
-    CONSOLE_WRONG    /* `why` says what */
+    CONSOLE_WRONG /* `why` says what */
 };
 
 struct console_command {
     enum console_action action;
-    struct wire_str url;    /* a view of the line */
-    const char *method;     /* static */
+    struct wire_str url; /* a view of the line */
+    const char *method;  /* static */
     struct wire_why why;
 };
 

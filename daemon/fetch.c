@@ -10,12 +10,7 @@
 #define NS_PER_US 1000
 #define NS_PER_MS 1000000
 
-enum fetch_state {
-    FETCH_CONNECTING,
-    FETCH_WAITING,
-    FETCH_RECEIVING,
-    FETCH_ENDED
-};
+enum fetch_state { FETCH_CONNECTING, FETCH_WAITING, FETCH_RECEIVING, FETCH_ENDED };
 
 struct fetch {
     const struct fetch_context *context;
@@ -27,18 +22,18 @@ struct fetch {
     enum fetch_state state;
     uv_timer_t timer;
     uint64_t started_ns;
-    uint64_t entered_ns;     /* the state, or its last byte in FETCH_RECEIVING */
+    uint64_t entered_ns; /* the state, or its last byte in FETCH_RECEIVING */
     uint64_t redirects;
-    bool was_sent;           /* some hop's request was */
-    bool is_repeatable;      /* the first hop's method is idempotent */
-    bool follows;            /* the answer that comes in is a redirect to be followed */
-    int start_code;          /* 0, or why no transfer could be started */
+    bool was_sent;      /* some hop's request was */
+    bool is_repeatable; /* the first hop's method is idempotent */
+    bool follows;       /* the answer that comes in is a redirect to be followed */
+    int start_code;     /* 0, or why no transfer could be started */
     struct wire_why start_why;
     struct buffer body;
     struct fetchpool_timing timing; /* sums over the hops so far */
 };
 
-/* ---- State and deadlines ----------------------------------------------------------------------- */
+/* ---- State and deadlines -------------------------------------------------------------------- */
 
 static void set_state(struct fetch *fetch, enum fetch_state state)
 {
@@ -109,7 +104,7 @@ static void set_timer(struct fetch *fetch)
         uv_timer_start(&fetch->timer, on_timer, delay_ms, 0);
 }
 
-/* ---- End --------------------------------------------------------------------------------------- */
+/* ---- End ------------------------------------------------------------------------------------ */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -221,7 +216,7 @@ static void on_timer(uv_timer_t *timer)
         set_timer(fetch);
 }
 
-/* ---- What the transfer says --------------------------------------------------------------------- */
+/* ---- What the transfer says ----------------------------------------------------------------- */
 
 static void on_sent(void *ctx)
 {
@@ -335,7 +330,7 @@ static const struct transfer_events transfer_events = {
     .on_done = on_done,
 };
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 /* A transfer that cannot be started is reported from the loop, so that callers have one case. */
 static void start(struct fetch *fetch)

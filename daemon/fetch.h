@@ -38,8 +38,8 @@ struct fetch_context {
 };
 
 struct fetch_outcome {
-    int code; /* 0, or an enum fetchpool_code */
-    const char *message; /* "" if the code is 0 */
+    int code;                             /* 0, or an enum fetchpool_code */
+    const char *message;                  /* "" if the code is 0 */
     const struct wire_response *response; /* of code 0; views that live during the call */
     const struct request *request;        /* as the last redirect left it */
     uint64_t total_us;

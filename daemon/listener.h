@@ -30,7 +30,8 @@ int listener_open(struct listener **out_listener, uv_loop_t *loop, const char *p
 const char *listener_get_path(const struct listener *listener);
 uv_stream_t *listener_get_server(struct listener *listener);
 
-/* Stops listening and removes the socket's file, if it is still ours. Dead to the caller at once. */
+/* Stops listening and removes the socket's file, if it is still ours. Dead to the caller at once.
+ */
 void listener_close(struct listener *listener);
 
 /* The default path: owned by the caller, NULL without memory. */

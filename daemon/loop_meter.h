@@ -12,9 +12,9 @@
 
 struct loop_meter {
     uv_prepare_t prepare;
-    bool has_begun;        /* a round has been measured from its start */
-    uint64_t seen_ns;      /* the last round's start */
-    uint64_t idle_ns;      /* the loop's waiting time by then */
+    bool has_begun;   /* a round has been measured from its start */
+    uint64_t seen_ns; /* the last round's start */
+    uint64_t idle_ns; /* the loop's waiting time by then */
     uint64_t busy_max_ns;
 };
 

@@ -3,6 +3,7 @@
  * config.
  */
 #include <getopt.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,9 +41,12 @@ struct options {
 static int read_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'},    {"socket", required_argument, NULL, 's'},
-        {"log-level", required_argument, NULL, 'l'}, {"check", no_argument, NULL, 'k'},
-        {"version", no_argument, NULL, 'v'},         {"help", no_argument, NULL, 'h'},
+        {"config", required_argument, NULL, 'c'},
+        {"socket", required_argument, NULL, 's'},
+        {"log-level", required_argument, NULL, 'l'},
+        {"check", no_argument, NULL, 'k'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -118,6 +122,7 @@ int main(int argc, char **argv)
 {
     struct options options = {0};
     struct config config;
+    setlocale(LC_CTYPE, "C.UTF-8"); /* libidn2 reads host names in it, whoever started us */
     int status = read_options(&options, argc, argv);
     if (status >= 0)
         return status;

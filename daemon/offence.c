@@ -30,7 +30,7 @@ void offence_log_destroy(struct offence_log *offences)
     if (!offences)
         return;
     struct offender *offender, *next;
-    HASH_ITER(hh, offences->by_uid, offender, next) {
+    HASH_ITER (hh, offences->by_uid, offender, next) {
         HASH_DEL(offences->by_uid, offender);
         free(offender);
     }

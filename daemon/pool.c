@@ -45,7 +45,7 @@ struct pool {
     void *on_closed_ctx;
 };
 
-/* ---- Connections ------------------------------------------------------------------------------- */
+/* ---- Connections ---------------------------------------------------------------------------- */
 
 static void connection_free(struct pool_connection *connection)
 {
@@ -132,7 +132,9 @@ struct pool_connection_info pool_connection_info(const struct pool_connection *c
         .id = (uint64_t)connection->id,
         .origin = connection->origin,
         .http = connection->http,
-        .state = connection->is_closing ? "closing" : is_idle ? "idle" : "active",
+        .state = connection->is_closing ? "closing"
+                 : is_idle              ? "idle"
+                                        : "active",
         .peer = connection->peer,
         .age_ms = (now - connection->opened_ns) / NS_PER_MS,
         .idle_ms = is_idle ? (now - connection->idle_since_ns) / NS_PER_MS : 0,
@@ -151,13 +153,13 @@ void pool_each_connection(const struct pool *pool,
                           void *ctx)
 {
     const struct pool_connection *connection;
-    DL_FOREACH(pool->oldest, connection) {
+    DL_FOREACH (pool->oldest, connection) {
         struct pool_connection_info info = pool_connection_info(connection);
         on_connection(ctx, &info);
     }
 }
 
-/* ---- libcurl's callbacks: nothing of libcurl may be called from here --------------------------- */
+/* ---- libcurl's callbacks: nothing of libcurl may be called from here ------------------------ */
 
 static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -198,7 +200,7 @@ static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
     return 0;
 }
 
-/* ---- Driving libcurl --------------------------------------------------------------------------- */
+/* ---- Driving libcurl ------------------------------------------------------------------------ */
 
 /* Hands out what is done. A callback may add or remove jobs; the list is asked anew each time. */
 static void finish_jobs(struct pool *pool)
@@ -254,7 +256,7 @@ static void on_close(void *ctx, struct pool_socket *sock)
     sock->connection = NULL;
 }
 
-/* ---- Jobs -------------------------------------------------------------------------------------- */
+/* ---- Jobs ----------------------------------------------------------------------------------- */
 
 CURLcode pool_prepare(struct pool *pool, CURL *easy, bool shares_sessions)
 {
@@ -291,7 +293,7 @@ void pool_remove(struct pool *pool, struct pool_job *job)
     curl_multi_remove_handle(pool->multi, job->easy);
 }
 
-/* ---- Process ----------------------------------------------------------------------------------- */
+/* ---- Process -------------------------------------------------------------------------------- */
 
 int pool_set_up_process(void)
 {
@@ -303,7 +305,7 @@ const char *pool_library_version(void)
     return curl_version();
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 static void finish_closing(struct pool *pool)
 {

@@ -29,7 +29,7 @@ int pool_set_up_process(void);
 /* "libcurl/8.14.1 OpenSSL/3.0.19 …": a static string. */
 const char *pool_library_version(void);
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 /* 0, -ENOMEM, or -EIO if libcurl or libuv refuses. The config and the stats are borrowed. */
 int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *config,
@@ -41,7 +41,7 @@ int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *co
  */
 void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx);
 
-/* ---- Jobs -------------------------------------------------------------------------------------- */
+/* ---- Jobs ----------------------------------------------------------------------------------- */
 
 /*
  * One transfer, embedded in what its owner knows of it. `on_done` is called from the loop, never
@@ -62,13 +62,13 @@ int pool_add(struct pool *pool, struct pool_job *job);
 /* Takes a job out that has not been done: its connection is closed if it cannot be used again. */
 void pool_remove(struct pool *pool, struct pool_job *job);
 
-/* ---- Connections ------------------------------------------------------------------------------- */
+/* ---- Connections ---------------------------------------------------------------------------- */
 
 /* What can be said of a connection. */
 struct pool_connection_info {
     uint64_t id; /* libcurl's CURLINFO_CONN_ID */
     const char *origin;
-    const char *http; /* "" until its first answer */
+    const char *http;  /* "" until its first answer */
     const char *state; /* "active", "idle", or "closing": its far end has closed it */
     const char *peer;
     uint64_t age_ms;

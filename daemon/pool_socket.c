@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* ---- Addresses --------------------------------------------------------------------------------- */
+/* ---- Addresses ------------------------------------------------------------------------------ */
 
 static int port_of(const struct sockaddr *address)
 {
@@ -37,7 +37,7 @@ static int local_port_of(curl_socket_t fd)
     return port_of((const struct sockaddr *)&address);
 }
 
-/* ---- Poll handles ------------------------------------------------------------------------------ */
+/* ---- Poll handles --------------------------------------------------------------------------- */
 
 static void on_poll_closed(uv_handle_t *handle)
 {
@@ -151,11 +151,12 @@ void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what)
         sock = add(sockets, fd);
     if (!sock)
         return; /* out of memory: the request's own deadline ends it */
-    sock->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    sock->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) |
+                   (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     arm(sock, sock->wanted);
 }
 
-/* ---- Sockets ----------------------------------------------------------------------------------- */
+/* ---- Sockets -------------------------------------------------------------------------------- */
 
 curl_socket_t pool_sockets_open(struct pool_sockets *sockets, const struct curl_sockaddr *address)
 {
@@ -186,7 +187,7 @@ void pool_sockets_close(struct pool_sockets *sockets, curl_socket_t fd)
 struct pool_socket *pool_sockets_find_new(struct pool_sockets *sockets, int local_port)
 {
     struct pool_socket *sock, *next;
-    HASH_ITER(hh, sockets->by_fd, sock, next) {
+    HASH_ITER (hh, sockets->by_fd, sock, next) {
         if (sock->is_opened_by_pool && !sock->connection && local_port_of(sock->fd) == local_port)
             return sock;
     }

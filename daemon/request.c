@@ -18,7 +18,7 @@ static bool is_one_of(const char *word, const char *const *words)
     return false;
 }
 
-/* ---- Parts ------------------------------------------------------------------------------------- */
+/* ---- Parts ---------------------------------------------------------------------------------- */
 
 static int code_of(int result)
 {
@@ -48,11 +48,10 @@ static int take_method(struct request *request, struct wire_str method, struct w
     struct wire_str text = method.data ? method : wire_str_of("GET");
     if (!request_field_is_token(text))
         return wire_why_set(why, "method \"%.*s\" is not an HTTP method",
-                            (int)(text.length < 64 ? text.length : 64),
-                            text.data);
+                            (int)(text.length < 64 ? text.length : 64), text.data);
     if (wire_str_is(text, "CONNECT"))
         return wire_why_set(why, "method CONNECT is not allowed: it would turn the shared "
-                            "connection into a tunnel");
+                                 "connection into a tunnel");
     return copy_str(&request->method, text);
 }
 
@@ -105,7 +104,7 @@ static int take_body(struct request *request, struct wire_str body, struct wire_
     return 0;
 }
 
-/* ---- TLS and proxy ----------------------------------------------------------------------------- */
+/* ---- TLS and proxy -------------------------------------------------------------------------- */
 
 static bool has_nul(struct wire_str str)
 {
@@ -174,7 +173,7 @@ static int take_proxy(struct request *request, struct wire_str proxy, const stru
     return code_of(copy_str(&request->proxy, proxy));
 }
 
-/* ---- Numbers ----------------------------------------------------------------------------------- */
+/* ---- Numbers -------------------------------------------------------------------------------- */
 
 static int take_duration(uint64_t *member, const char *name, uint64_t asked_ms, uint64_t preset_ms,
                          struct wire_why *why)
@@ -210,8 +209,8 @@ static int take_durations(struct request *request, const struct wire_fetch *fetc
 static int take_bounds(struct request *request, const struct wire_fetch *fetch,
                        const struct config *config, struct wire_why *why)
 {
-    request->max_body_bytes =
-        fetch->max_body == WIRE_UNSET ? config->max_body_bytes : fetch->max_body;
+    request->max_body_bytes = fetch->max_body == WIRE_UNSET ? config->max_body_bytes
+                                                            : fetch->max_body;
     if (request->max_body_bytes > config->max_body_bytes)
         return wire_why_set(why, "max_body is %llu; this daemon allows at most %llu bytes",
                             (unsigned long long)request->max_body_bytes,
@@ -224,7 +223,7 @@ static int take_bounds(struct request *request, const struct wire_fetch *fetch,
     return 0;
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 /* What the client may not ask for is said before what it asked for wrongly. */
 static int fill(struct request *request, const struct wire_fetch *fetch,
@@ -296,7 +295,7 @@ void request_destroy(struct request *request)
     free(request);
 }
 
-/* ---- Redirects --------------------------------------------------------------------------------- */
+/* ---- Redirects ------------------------------------------------------------------------------ */
 
 bool request_is_redirect(unsigned status)
 {
@@ -315,8 +314,8 @@ static bool field_goes_along(const char *name, bool loses_body, bool leaves_orig
 {
     if (loses_body && strncasecmp(name, "Content-", 8) == 0)
         return false;
-    return !leaves_origin || (strcasecmp(name, "Authorization") != 0 &&
-                              strcasecmp(name, "Cookie") != 0);
+    return !leaves_origin ||
+           (strcasecmp(name, "Authorization") != 0 && strcasecmp(name, "Cookie") != 0);
 }
 
 static int fields_for_redirect(struct field_list *out_fields, const struct request *request,
@@ -367,9 +366,8 @@ int request_redirect(struct request *request, unsigned status, struct wire_str l
         return code_of(result);
     bool leaves_origin = strcmp(url.origin, request->url.origin) != 0;
     char *get = loses_body ? strdup("GET") : NULL;
-    result = loses_body && !get
-                 ? -ENOMEM
-                 : fields_for_redirect(&fields, request, loses_body, leaves_origin);
+    result = loses_body && !get ? -ENOMEM
+                                : fields_for_redirect(&fields, request, loses_body, leaves_origin);
     if (result < 0) {
         url_finish(&url);
         free(get);
@@ -387,12 +385,11 @@ int request_redirect(struct request *request, unsigned status, struct wire_str l
     return 0;
 }
 
-/* ---- Questions --------------------------------------------------------------------------------- */
+/* ---- Questions ------------------------------------------------------------------------------ */
 
 bool request_is_idempotent(const struct request *request)
 {
-    static const char *const methods[] = {"GET",    "HEAD",  "PUT", "DELETE",
-                                          "OPTIONS", "TRACE", NULL};
+    static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", NULL};
     return is_one_of(request->method, methods);
 }
 

@@ -23,9 +23,9 @@ struct request {
     char *tls_ca, *tls_cert, *tls_key; /* PEM; NULL: none */
     char *tls_server_name;             /* NULL: the URL's host */
     bool is_tls_unverified;
-    char *proxy; /* NULL: none */
+    char *proxy;           /* NULL: none */
     bool is_proxy_clients; /* not the configuration's */
-    char *tag;   /* NULL: none */
+    char *tag;             /* NULL: none */
 
     enum wire_http http;
     enum wire_retry retry;

@@ -9,9 +9,8 @@
 #define SHOWN_NAME_BYTES 80
 
 static const char *const daemons_own[] = {
-    "Connection", "Content-Length", "Expect",  "Keep-Alive",
-    "TE",         "Trailer",        "Upgrade", "Transfer-Encoding",
-    "HTTP2-Settings", /* of an upgrade to h2c */
+    "Connection", "Content-Length",    "Expect",         "Keep-Alive", "TE", "Trailer",
+    "Upgrade",    "Transfer-Encoding", "HTTP2-Settings", /* of an upgrade to h2c */
 };
 
 static int shown(struct wire_str name)
@@ -60,13 +59,17 @@ int request_field_check(struct wire_str name, struct wire_str value, struct wire
     if (!request_field_is_token(name))
         return wire_why_set(why, "header name \"%.*s\" is not a token", shown(name), name.data);
     if (is_daemons_own(name))
-        return wire_why_set(why, "header %.*s is not allowed: framing and connections are the "
-                            "daemon's own", shown(name), name.data);
+        return wire_why_set(why,
+                            "header %.*s is not allowed: framing and connections are the "
+                            "daemon's own",
+                            shown(name), name.data);
     for (size_t i = 0; i < value.length; i++) {
         unsigned char byte = (unsigned char)value.data[i];
         if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
-            return wire_why_set(why, "header %.*s holds the byte 0x%02x at position %zu of its "
-                                "value", shown(name), name.data, byte, i);
+            return wire_why_set(why,
+                                "header %.*s holds the byte 0x%02x at position %zu of its "
+                                "value",
+                                shown(name), name.data, byte, i);
     }
     return 0;
 }

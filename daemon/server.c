@@ -30,12 +30,7 @@
 /* More descriptors than this are not asked for: the kernel's table for them is memory too. */
 #define MOST_DESCRIPTORS 1048576
 
-enum server_state {
-    SERVER_RUNNING,
-    SERVER_DRAINING,
-    SERVER_CLOSING,
-    SERVER_ENDED
-};
+enum server_state { SERVER_RUNNING, SERVER_DRAINING, SERVER_CLOSING, SERVER_ENDED };
 
 struct server {
     const struct config *config;
@@ -57,7 +52,7 @@ struct server {
     size_t connections_held; /* when the pool was closed */
 };
 
-/* ---- Clients ----------------------------------------------------------------------------------- */
+/* ---- Clients -------------------------------------------------------------------------------- */
 
 static void accept_client(struct server *server)
 {
@@ -90,7 +85,7 @@ static void on_session_gone(void *ctx)
     }
 }
 
-/* ---- End --------------------------------------------------------------------------------------- */
+/* ---- End ------------------------------------------------------------------------------------ */
 
 static void set_state(struct server *server, enum server_state state)
 {
@@ -184,7 +179,7 @@ static void on_signal(uv_signal_t *handle, int number)
     }
 }
 
-/* ---- Start ------------------------------------------------------------------------------------- */
+/* ---- Start ---------------------------------------------------------------------------------- */
 
 /* How many clients the descriptor limit leaves room for, after raising it as far as allowed. */
 static uint64_t clients_that_fit(const struct config *config)
@@ -274,7 +269,8 @@ static void start_handles(struct server *server)
 static void announce(const struct server *server)
 {
     const char *path = listener_get_path(server->listener);
-    const char *library = pool_library_version(); /* and those of its parts: the first word will do */
+    const char *library =
+        pool_library_version(); /* and those of its parts: the first word will do */
     log_write(LOG_LEVEL_INFO, "fetchpoold %s, %.*s, listening on %s, pool %s", FETCHPOOL_VERSION,
               (int)strcspn(library, " "), library, path, server->pool_id);
     sd_notifyf(0, "READY=1\nSTATUS=listening on %s", path);

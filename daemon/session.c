@@ -14,7 +14,7 @@
 
 #define NS_PER_MS 1000000
 
-/* ---- Calls: the fetches of a session that run --------------------------------------------------- */
+/* ---- Calls: the fetches of a session that run ----------------------------------------------- */
 
 static struct call *find_call(const struct session *session, uint32_t id)
 {
@@ -57,13 +57,13 @@ static size_t most_calls(const struct session *session)
 static void abandon_calls(struct session *session)
 {
     struct call *call, *next;
-    HASH_ITER(hh, session->calls, call, next) {
+    HASH_ITER (hh, session->calls, call, next) {
         fetch_abandon(call->fetch);
         remove_call(call);
     }
 }
 
-/* ---- End of a session --------------------------------------------------------------------------- */
+/* ---- End of a session ----------------------------------------------------------------------- */
 
 static void close_session(struct session *session)
 {
@@ -98,7 +98,7 @@ static void on_closed(void *ctx)
     set->on_gone(set->ctx);
 }
 
-/* ---- fetch ------------------------------------------------------------------------------------- */
+/* ---- fetch ---------------------------------------------------------------------------------- */
 
 static void log_request(const struct session *session, const struct fetch_outcome *outcome)
 {
@@ -184,7 +184,7 @@ static void start_fetch(struct session *session, uint32_t id, const struct wire_
         conn_pause(session->conn);
 }
 
-/* ---- Messages ---------------------------------------------------------------------------------- */
+/* ---- Messages ------------------------------------------------------------------------------- */
 
 static void on_request_fetch(struct session *session, const struct wire_message *message)
 {
@@ -283,7 +283,7 @@ static void on_message(void *ctx, const uint8_t *bytes, size_t length)
         offend(session, "it sent a response; only the daemon does");
 }
 
-/* ---- Lines ------------------------------------------------------------------------------------- */
+/* ---- Lines ---------------------------------------------------------------------------------- */
 
 static void on_line_fetch(struct session *session, const struct console_command *command)
 {
@@ -322,7 +322,7 @@ static void on_line(void *ctx, const char *bytes, size_t length)
     }
 }
 
-/* ---- What else the conn says -------------------------------------------------------------------- */
+/* ---- What else the conn says ---------------------------------------------------------------- */
 
 static void on_fault(void *ctx, const struct conn_fault *fault)
 {
@@ -349,7 +349,7 @@ static const struct conn_events conn_events = {
     .on_closed = on_closed,
 };
 
-/* ---- Life and the set --------------------------------------------------------------------------- */
+/* ---- Life and the set ----------------------------------------------------------------------- */
 
 int session_accept(struct session_set *set, uv_stream_t *server)
 {
@@ -372,7 +372,7 @@ void session_set_drain(struct session_set *set)
 {
     struct session *session;
     set->is_draining = true;
-    DL_FOREACH(set->first, session) {
+    DL_FOREACH (set->first, session) {
         if (session->said_hello)
             session_say_goaway(session);
     }
@@ -381,7 +381,7 @@ void session_set_drain(struct session_set *set)
 void session_set_cancel_all(struct session_set *set, const char *reason)
 {
     struct session *session, *next_session;
-    DL_FOREACH_SAFE(set->first, session, next_session) {
+    DL_FOREACH_SAFE (set->first, session, next_session) {
         /* Each answer ends a call, and the last words to a client that is gone end all of them. */
         while (session->calls)
             fetch_cancel(session->calls->fetch, FETCHPOOL_SHUTTING_DOWN, FETCHPOOL_CANCELLED_SENT,
@@ -392,13 +392,13 @@ void session_set_cancel_all(struct session_set *set, const char *reason)
 void session_set_close_all(struct session_set *set)
 {
     struct session *session, *next;
-    DL_FOREACH_SAFE(set->first, session, next)
+    DL_FOREACH_SAFE (set->first, session, next)
         close_session(session);
 }
 
 void session_set_abort_all(struct session_set *set)
 {
     struct session *session, *next;
-    DL_FOREACH_SAFE(set->first, session, next)
+    DL_FOREACH_SAFE (set->first, session, next)
         on_gone(session);
 }

@@ -20,7 +20,7 @@ static bool is_text(const struct session *session)
     return conn_get_dialect(session->conn) == CONN_TEXT;
 }
 
-/* ---- Errors ------------------------------------------------------------------------------------ */
+/* ---- Errors --------------------------------------------------------------------------------- */
 
 static void write_error(struct session *session, uint32_t id, int code, const char *message)
 {
@@ -79,7 +79,7 @@ void session_say_goaway(struct session *session)
     conn_flush(session->conn);
 }
 
-/* ---- Informative methods ------------------------------------------------------------------------ */
+/* ---- Informative methods -------------------------------------------------------------------- */
 
 static void put_hello(const struct session *session, struct buffer *out)
 {
@@ -147,7 +147,7 @@ static void put_clients(const struct session *session, struct buffer *out)
 {
     const struct session *each;
     wire_put_array(out, session->set->count);
-    DL_FOREACH(session->set->first, each)
+    DL_FOREACH (session->set->first, each)
         put_client(out, each);
 }
 
@@ -155,10 +155,8 @@ static const struct query {
     const char *method;
     void (*put)(const struct session *session, struct buffer *out);
 } queries[] = {
-    {"hello", put_hello},
-    {"ping", put_ping},
-    {"stats", put_stats},
-    {"connections", put_connections},
+    {"hello", put_hello},     {"ping", put_ping},
+    {"stats", put_stats},     {"connections", put_connections},
     {"clients", put_clients},
 };
 

@@ -17,7 +17,7 @@
 /* Connections that the kernel keeps waiting; it lowers this to net.core.somaxconn (4096). */
 #define BACKLOG 4096
 
-/* ---- The lock ---------------------------------------------------------------------------------- */
+/* ---- The lock ------------------------------------------------------------------------------- */
 
 struct lock {
     char *path;
@@ -64,7 +64,7 @@ static void lock_release(struct lock *lock)
     free(lock->path);
 }
 
-/* ---- The socket -------------------------------------------------------------------------------- */
+/* ---- The socket ----------------------------------------------------------------------------- */
 
 static int fail(int result, char *error, size_t size, const char *path, const char *reason)
 {
@@ -127,8 +127,8 @@ static int clear_the_way(const struct sockaddr_un *address, char *error, size_t 
     return 0;
 }
 
-static int bind_and_listen(struct socket_path *path, const struct sockaddr_un *address,
-                           char *error, size_t size)
+static int bind_and_listen(struct socket_path *path, const struct sockaddr_un *address, char *error,
+                           size_t size)
 {
     struct stat made;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -17,7 +17,7 @@
     X(requests_reused)    /* HTTP requests sent over a connection that was already open */         \
     X(redirects)          /* redirects followed */                                                 \
     X(connections_opened) /* connections to origins that carried a request */                      \
-    X(handshakes_saved)   /* TCP or TLS handshakes that reuse made unnecessary: = requests_reused */ \
+    X(handshakes_saved) /* TCP or TLS handshakes that reuse made unnecessary: = requests_reused */ \
     X(bytes_from_origins) /* body bytes received */                                                \
     X(bytes_to_origins)   /* body bytes sent */                                                    \
     X(clients_accepted)   /* client connections accepted */                                        \

@@ -37,7 +37,7 @@ struct transfer {
     uint64_t started_ns, sent_ns, answered_ns;
 };
 
-/* ---- libcurl's callbacks ----------------------------------------------------------------------- */
+/* ---- libcurl's callbacks -------------------------------------------------------------------- */
 
 /*
  * May libcurl send the request once more? It wants to when a connection of the pool turns out to
@@ -155,7 +155,7 @@ static size_t on_write(char *bytes, size_t unit, size_t count, void *ctx)
     return transfer->stop_code == 0 ? length : CURL_WRITEFUNC_ERROR;
 }
 
-/* ---- Measures ---------------------------------------------------------------------------------- */
+/* ---- Measures ------------------------------------------------------------------------------- */
 
 static uint64_t time_of(CURL *easy, CURLINFO info)
 {
@@ -187,8 +187,8 @@ void transfer_measure(const struct transfer *transfer, struct transfer_result *o
         out_result->tls_us = difference(secured, connected);
     }
     if (transfer->answered_ns)
-        out_result->first_byte_us =
-            difference(transfer->answered_ns, transfer->sent_ns) / NS_PER_US;
+        out_result->first_byte_us = difference(transfer->answered_ns, transfer->sent_ns) /
+                                    NS_PER_US;
 }
 
 void transfer_describe_step(const struct transfer *transfer, struct wire_why *out_step)
@@ -213,7 +213,7 @@ const struct transfer_head *transfer_get_head(const struct transfer *transfer)
     return transfer->has_head ? &transfer->head : NULL;
 }
 
-/* ---- End --------------------------------------------------------------------------------------- */
+/* ---- End ------------------------------------------------------------------------------------ */
 
 static int explain(const struct transfer *transfer, CURLcode code, struct wire_why *out_why)
 {
@@ -247,7 +247,7 @@ static void on_job_done(struct pool_job *job, CURLcode code)
     transfer->events->on_done(transfer->ctx, &result);
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 static CURLcode prepare(struct transfer *transfer, const struct config *config)
 {

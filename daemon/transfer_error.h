@@ -14,10 +14,10 @@ struct transfer_failure {
     CURL *easy;
     const char *detail; /* libcurl's own sentence, "" if none */
     const struct request *request;
-    bool is_sent;       /* the request was about to be written, or more */
-    bool has_head;      /* the whole head of the answer was in */
-    bool has_answer;    /* at least a byte of the answer was in */
-    bool is_withheld;   /* libcurl wanted to send it again and was stopped */
+    bool is_sent;     /* the request was about to be written, or more */
+    bool has_head;    /* the whole head of the answer was in */
+    bool has_answer;  /* at least a byte of the answer was in */
+    bool is_withheld; /* libcurl wanted to send it again and was stopped */
     bool is_head_too_large;
     size_t max_head_bytes;
 };

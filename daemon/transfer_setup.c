@@ -13,7 +13,7 @@
             return set_code;                                                                       \
     } while (0)
 
-/* ---- Header fields ----------------------------------------------------------------------------- */
+/* ---- Header fields -------------------------------------------------------------------------- */
 
 static CURLcode add_line(struct curl_slist **list, const char *line)
 {
@@ -73,7 +73,7 @@ static CURLcode set_fields(struct transfer_setup *setup, CURL *easy, const struc
     return code;
 }
 
-/* ---- Method and body --------------------------------------------------------------------------- */
+/* ---- Method and body ------------------------------------------------------------------------ */
 
 static bool method_has_body(const struct request *request)
 {
@@ -111,7 +111,7 @@ static long http_version_of(enum wire_http http)
     return CURL_HTTP_VERSION_2TLS;
 }
 
-/* ---- TLS --------------------------------------------------------------------------------------- */
+/* ---- TLS ------------------------------------------------------------------------------------ */
 
 static struct curl_blob blob_of(char *pem)
 {
@@ -164,7 +164,7 @@ static CURLcode set_url(struct transfer_setup *setup, CURL *easy, const struct r
     return code;
 }
 
-/* ---- All --------------------------------------------------------------------------------------- */
+/* ---- All ------------------------------------------------------------------------------------ */
 
 /* Connections that carry an identity are neither taken from the pool nor given to it. */
 static CURLcode set_sharing(CURL *easy, const struct request *request)

@@ -22,13 +22,15 @@ static int check_bytes(struct wire_str text, size_t max_bytes, struct wire_why *
     for (size_t i = 0; i < text.length; i++) {
         unsigned char byte = (unsigned char)text.data[i];
         if (byte <= 0x20 || byte == 0x7f || byte == '\\')
-            return wire_why_set(why, "url holds the byte 0x%02x at position %zu, which must be "
-                                "percent-encoded", byte, i);
+            return wire_why_set(why,
+                                "url holds the byte 0x%02x at position %zu, which must be "
+                                "percent-encoded",
+                                byte, i);
     }
     return 0;
 }
 
-/* Looked at before libcurl's parser, so that "file:/x" is refused for what it is. */
+/* Looked at before libcurl's parser, so that "file:/x" is refused for what it is. A NUL follows. */
 static int check_scheme(struct wire_str text, struct wire_why *why)
 {
     size_t length = 0;
@@ -38,12 +40,16 @@ static int check_scheme(struct wire_str text, struct wire_why *why)
     bool has_scheme = length > 0 && length < text.length && text.data[length] == ':' &&
                       isalpha((unsigned char)text.data[0]);
     if (!has_scheme)
-        return wire_why_set(why, "url \"%.80s\" is not absolute: it must begin with http:// or "
-                            "https://", text.data);
+        return wire_why_set(why,
+                            "url \"%.80s\" is not absolute: it must begin with http:// or "
+                            "https://",
+                            text.data);
     if ((length == 4 && strncasecmp(text.data, "http", 4) == 0) ||
         (length == 5 && strncasecmp(text.data, "https", 5) == 0)) {
         if (text.length < length + 3 || strncmp(text.data + length, "://", 3) != 0)
             return wire_why_set(why, "url must have // behind its scheme");
+        if (text.data[length + 3] == '/') /* libcurl would take the path for the host */
+            return wire_why_set(why, "url has no host");
         return 0;
     }
     return wire_why_set(why, "the scheme \"%.*s\" is not supported: only http and https are",
@@ -78,7 +84,7 @@ static int check_no_user(CURLU *handle, struct wire_why *why)
     curl_free(password);
     if (has_user || has_password)
         return wire_why_set(why, "url must not carry a user name or password: send an "
-                            "Authorization field");
+                                 "Authorization field");
     return 0;
 }
 

@@ -3,7 +3,8 @@
  * what was checked is what libcurl connects to; a second parser would be a way round the checks.
  *
  * Refused, with a sentence: other schemes, user information, white space, control bytes and
- * backslashes, a missing host, port 0. A fragment is dropped. Pure but for memory.
+ * backslashes, a missing host, port 0. A fragment is dropped. Pure but for memory; host names that
+ * are not ASCII need a process with LC_CTYPE in UTF-8.
  */
 #pragma once
 

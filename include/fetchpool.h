@@ -34,14 +34,14 @@
 extern "C" {
 #endif
 
-/* ---- Versions -------------------------------------------------------------------------------- */
+/* ---- Versions ------------------------------------------------------------------------------- */
 
 /*
  * The library's version, "MAJOR.MINOR.PATCH". A static string.
  */
 const char *fetchpool_version(void);
 
-/* ---- Errors ---------------------------------------------------------------------------------- */
+/* ---- Errors --------------------------------------------------------------------------------- */
 
 /*
  * What went wrong, as a number to decide by. Codes below 900 come from the daemon and are those of
@@ -111,7 +111,7 @@ enum fetchpool_class fetchpool_code_class(int code);
  */
 const char *fetchpool_code_name(int code);
 
-/* ---- Client ---------------------------------------------------------------------------------- */
+/* ---- Client --------------------------------------------------------------------------------- */
 
 struct fetchpool;
 
@@ -149,7 +149,7 @@ const char *fetchpool_socket_path(const struct fetchpool *client);
  */
 int fetchpool_set_name(struct fetchpool *client, const char *name);
 
-/* ---- Request --------------------------------------------------------------------------------- */
+/* ---- Request -------------------------------------------------------------------------------- */
 
 struct fetchpool_request;
 
@@ -274,7 +274,7 @@ int fetchpool_request_set_proxy(struct fetchpool_request *request, const char *u
  */
 int fetchpool_request_set_tag(struct fetchpool_request *request, const char *tag);
 
-/* ---- Fetch ----------------------------------------------------------------------------------- */
+/* ---- Fetch ---------------------------------------------------------------------------------- */
 
 struct fetchpool_response;
 
@@ -366,7 +366,7 @@ struct fetchpool_timing {
 };
 struct fetchpool_timing fetchpool_timing(const struct fetchpool_response *response);
 
-/* ---- Asking the daemon about itself ---------------------------------------------------------- */
+/* ---- Asking the daemon about itself --------------------------------------------------------- */
 
 /*
  * Calls one of the daemon's informative methods: "hello", "ping", "stats", "connections",

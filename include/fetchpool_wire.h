@@ -17,7 +17,7 @@
 
 struct buffer;
 
-/* ---- Numbers of the protocol ----------------------------------------------------------------- */
+/* ---- Numbers of the protocol ---------------------------------------------------------------- */
 
 #define WIRE_PROTOCOL_VERSION 1
 
@@ -35,10 +35,10 @@ struct buffer;
  * Error messages begin with these where a caller may want to tell cases of one code apart, as the
  * fetchpool command does for curl's exit codes.
  */
-#define WIRE_SAYS_CERTIFICATE "certificate of "     /* of TLS: the peer's is not trusted */
-#define WIRE_SAYS_EMPTY       "empty answer from "  /* of CLOSED: not one byte came */
+#define WIRE_SAYS_CERTIFICATE "certificate of "    /* of TLS: the peer's is not trusted */
+#define WIRE_SAYS_EMPTY       "empty answer from " /* of CLOSED: not one byte came */
 
-/* ---- Small types ----------------------------------------------------------------------------- */
+/* ---- Small types ---------------------------------------------------------------------------- */
 
 /* Bytes of somebody else's: no NUL at their end. `data` is NULL where there is no string at all. */
 struct wire_str {
@@ -67,13 +67,9 @@ struct wire_why {
 int wire_why_set(struct wire_why *why, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- The envelope ---------------------------------------------------------------------------- */
+/* ---- The envelope --------------------------------------------------------------------------- */
 
-enum wire_kind {
-    WIRE_REQUEST = 0,
-    WIRE_RESPONSE = 1,
-    WIRE_NOTIFICATION = 2
-};
+enum wire_kind { WIRE_REQUEST = 0, WIRE_RESPONSE = 1, WIRE_NOTIFICATION = 2 };
 
 struct wire_message {
     enum wire_kind kind;
@@ -97,13 +93,13 @@ void wire_message_close(struct wire_message *message);
  * The one map that params may hold, or NULL (an empty map) if there is none. -EINVAL with the
  * reason if params is anything but an array of at most one map; an empty array passes for a map.
  */
-int wire_params_map(const struct fetchpool_value *params,
-                    const struct fetchpool_value **out_map, struct wire_why *why);
+int wire_params_map(const struct fetchpool_value *params, const struct fetchpool_value **out_map,
+                    struct wire_why *why);
 
 /* The code and the message of a response's error, however badly formed: never fails. */
 void wire_error_read(const struct fetchpool_value *error, int *out_code, struct wire_str *out_text);
 
-/* ---- fetch ----------------------------------------------------------------------------------- */
+/* ---- fetch ---------------------------------------------------------------------------------- */
 
 /* A number that the client did not give: the daemon's default holds. */
 #define WIRE_UNSET UINT64_MAX
@@ -112,16 +108,16 @@ enum wire_http { WIRE_HTTP_AUTO, WIRE_HTTP_1_1, WIRE_HTTP_2 };
 enum wire_retry { WIRE_RETRY_SAFE, WIRE_RETRY_NEVER, WIRE_RETRY_ALWAYS };
 
 struct wire_tls {
-    struct wire_str ca;          /* PEM */
-    struct wire_str cert;        /* PEM */
-    struct wire_str key;         /* PEM */
+    struct wire_str ca;   /* PEM */
+    struct wire_str cert; /* PEM */
+    struct wire_str key;  /* PEM */
     struct wire_str server_name;
     bool no_verify;
 };
 
 struct wire_fetch {
     struct wire_str url;
-    struct wire_str method; /* absent: GET */
+    struct wire_str method;    /* absent: GET */
     struct wire_field *fields; /* owned after decoding: wire_fetch_finish() */
     size_t field_count;
     struct wire_str body; /* absent: none */
@@ -149,7 +145,7 @@ int wire_fetch_decode(struct wire_fetch *out_fetch, const struct fetchpool_value
                       struct wire_why *why);
 void wire_fetch_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch);
 
-/* ---- The answer to fetch --------------------------------------------------------------------- */
+/* ---- The answer to fetch -------------------------------------------------------------------- */
 
 struct wire_connection {
     uint64_t id;
@@ -177,7 +173,7 @@ void wire_response_encode(struct buffer *buffer, uint32_t id, const struct wire_
 int wire_response_decode(struct wire_response *out_response, const struct fetchpool_value *result);
 void wire_response_finish(struct wire_response *response);
 
-/* ---- hello ----------------------------------------------------------------------------------- */
+/* ---- hello ---------------------------------------------------------------------------------- */
 
 struct wire_hello {
     struct wire_str client;
@@ -188,7 +184,7 @@ void wire_hello_encode(struct buffer *buffer, uint32_t id, const struct wire_hel
 int wire_hello_decode(struct wire_hello *out_hello, const struct fetchpool_value *params,
                       struct wire_why *why);
 
-/* ---- Pieces, for messages without a struct --------------------------------------------------- */
+/* ---- Pieces, for messages without a struct -------------------------------------------------- */
 
 /* A request without params. */
 void wire_put_request(struct buffer *buffer, uint32_t id, const char *method);

@@ -34,7 +34,7 @@ int wire_why_set(struct wire_why *why, const char *format, ...)
     return -EINVAL;
 }
 
-/* ---- Opening --------------------------------------------------------------------------------- */
+/* ---- Opening -------------------------------------------------------------------------------- */
 
 static bool read_id(const struct fetchpool_value *value, uint32_t *out_id)
 {
@@ -116,8 +116,8 @@ void wire_message_close(struct wire_message *message)
     *message = (struct wire_message){0};
 }
 
-int wire_params_map(const struct fetchpool_value *params,
-                    const struct fetchpool_value **out_map, struct wire_why *why)
+int wire_params_map(const struct fetchpool_value *params, const struct fetchpool_value **out_map,
+                    struct wire_why *why)
 {
     bool is_array = fetchpool_value_type(params) == FETCHPOOL_ARRAY;
     if (!is_array || fetchpool_value_length(params) > 1)
@@ -143,7 +143,7 @@ void wire_error_read(const struct fetchpool_value *error, int *out_code, struct 
                     : wire_str_of("the daemon gave no reason");
 }
 
-/* ---- Writing --------------------------------------------------------------------------------- */
+/* ---- Writing -------------------------------------------------------------------------------- */
 
 static int append_packed(void *buffer, const char *bytes, size_t length)
 {

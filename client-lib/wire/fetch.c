@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The table of keys ----------------------------------------------------------------------- */
+/* ---- The table of keys ---------------------------------------------------------------------- */
 
 enum key_type {
-    KEY_TEXT,        /* struct wire_str, sent as str */
-    KEY_BYTES,       /* struct wire_str, sent as bin */
-    KEY_NUMBER,      /* uint64_t, WIRE_UNSET if absent */
-    KEY_FLAG,        /* bool, false if absent */
+    KEY_TEXT,         /* struct wire_str, sent as str */
+    KEY_BYTES,        /* struct wire_str, sent as bin */
+    KEY_NUMBER,       /* uint64_t, WIRE_UNSET if absent */
+    KEY_FLAG,         /* bool, false if absent */
     KEY_FLAG_INVERSE, /* bool, true in the struct where the wire says false */
     KEY_HTTP,
     KEY_RETRY,
@@ -91,7 +91,7 @@ void wire_fetch_finish(struct wire_fetch *fetch)
     fetch->field_count = 0;
 }
 
-/* ---- Decoding fetch -------------------------------------------------------------------------- */
+/* ---- Decoding fetch ------------------------------------------------------------------------- */
 
 static int read_str(struct wire_str *out_str, const struct fetchpool_value *value, const char *key,
                     struct wire_why *why)
@@ -230,7 +230,7 @@ int wire_fetch_decode(struct wire_fetch *out_fetch, const struct fetchpool_value
     return result;
 }
 
-/* ---- Encoding fetch -------------------------------------------------------------------------- */
+/* ---- Encoding fetch ------------------------------------------------------------------------- */
 
 static bool tls_is_set(const struct wire_tls *tls)
 {
@@ -336,7 +336,7 @@ void wire_fetch_encode(struct buffer *buffer, uint32_t id, const struct wire_fet
     pack_keys(&packer, fetch, fetch_keys, COUNT(fetch_keys));
 }
 
-/* ---- hello ----------------------------------------------------------------------------------- */
+/* ---- hello ---------------------------------------------------------------------------------- */
 
 void wire_hello_encode(struct buffer *buffer, uint32_t id, const struct wire_hello *hello)
 {

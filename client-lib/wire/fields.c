@@ -27,7 +27,7 @@ static int read_field(struct wire_field *out_field, const struct fetchpool_value
 }
 
 int wire_read_fields(struct wire_field **out_fields, size_t *out_count,
-                       const struct fetchpool_value *value, struct wire_why *why)
+                     const struct fetchpool_value *value, struct wire_why *why)
 {
     enum fetchpool_type type = fetchpool_value_type(value);
     if (type != FETCHPOOL_ARRAY && type != FETCHPOOL_MAP)

@@ -77,9 +77,9 @@ static int head_size(uint8_t tag)
 {
     static const int8_t sizes[32] = {
         [0xc0 - 0xc0] = 0, [0xc1 - 0xc0] = -1, [0xc2 - 0xc0] = 0, [0xc3 - 0xc0] = 0,
-        [0xc4 - 0xc0] = 1, [0xc5 - 0xc0] = 2,  [0xc6 - 0xc0] = 4, /* bin */
-        [0xc7 - 0xc0] = 1, [0xc8 - 0xc0] = 2,  [0xc9 - 0xc0] = 4, /* ext */
-        [0xca - 0xc0] = 4, [0xcb - 0xc0] = 8,                     /* float */
+        [0xc4 - 0xc0] = 1, [0xc5 - 0xc0] = 2,  [0xc6 - 0xc0] = 4,                    /* bin */
+        [0xc7 - 0xc0] = 1, [0xc8 - 0xc0] = 2,  [0xc9 - 0xc0] = 4,                    /* ext */
+        [0xca - 0xc0] = 4, [0xcb - 0xc0] = 8,                                        /* float */
         [0xcc - 0xc0] = 1, [0xcd - 0xc0] = 2,  [0xce - 0xc0] = 4, [0xcf - 0xc0] = 8, /* uint */
         [0xd0 - 0xc0] = 1, [0xd1 - 0xc0] = 2,  [0xd2 - 0xc0] = 4, [0xd3 - 0xc0] = 8, /* int */
         [0xd4 - 0xc0] = 0, [0xd5 - 0xc0] = 0,  [0xd6 - 0xc0] = 0, [0xd7 - 0xc0] = 0,
@@ -190,7 +190,8 @@ size_t scanner_feed(struct scanner *scanner, const uint8_t *bytes, size_t length
             }
             scanner->bytes++;
             uint8_t byte = bytes[used++];
-            int result = scanner->head_left > 0 ? take_head(scanner, byte) : take_tag(scanner, byte);
+            int result = scanner->head_left > 0 ? take_head(scanner, byte)
+                                                : take_tag(scanner, byte);
             if (result < 0)
                 break;
         }

@@ -35,7 +35,7 @@ struct scanner {
     unsigned depth;
     uint32_t open[SCANNER_MAX_DEPTH]; /* values still to come, a level each */
 
-    uint8_t tag;       /* the tag whose length bytes are being read */
+    uint8_t tag;        /* the tag whose length bytes are being read */
     unsigned head_left; /* length bytes still to come */
     uint64_t head;
     uint64_t skip; /* payload bytes still to come */

@@ -100,8 +100,8 @@ const char *fetchpool_value_string(const struct fetchpool_value *value)
     const msgpack_object *object = object_of(value);
     if (fetchpool_value_type(value) != FETCHPOOL_STRING)
         return NULL;
-    const char *bytes =
-        object->type == MSGPACK_OBJECT_STR ? object->via.str.ptr : object->via.bin.ptr;
+    const char *bytes = object->type == MSGPACK_OBJECT_STR ? object->via.str.ptr
+                                                           : object->via.bin.ptr;
     return bytes ? bytes : "";
 }
 
@@ -173,7 +173,7 @@ const char *value_type_name(const struct fetchpool_value *value)
         return "a boolean";
     case FETCHPOOL_INTEGER:
         return object_of(value)->type == MSGPACK_OBJECT_NEGATIVE_INTEGER ? "a negative integer"
-                                                                        : "an integer";
+                                                                         : "an integer";
     case FETCHPOOL_REAL:
         return "a floating-point number";
     case FETCHPOOL_STRING:

@@ -19,18 +19,18 @@ static const char head[] =
     "value out of its range are errors: the daemon says file, line and what was expected, and "
     "does not start. *fetchpoold --config FILE --check* prints what is in force.\n\n"
     "Sizes are in bytes, or have one of the suffixes KiB, MiB and GiB. Durations have one of the "
-    "suffixes ms, s, m, h and d. Every limit holds for the whole daemon, whoever its clients are.\n\n";
+    "suffixes ms, s, m, h and d. Every limit holds for the whole daemon, whoever its clients "
+    "are.\n\n";
 
-static const char foot[] =
-    "# EXAMPLE\n\n"
-    "```\n"
-    "[tls]\n"
-    "ca_file = /etc/ssl/certs/our-ca.pem\n\n"
-    "[limits]\n"
-    "max_body = 64MiB\n"
-    "```\n\n"
-    "# SEE ALSO\n\n"
-    "*fetchpoold*(8), *fetchpool*(1), *libfetchpool*(3)\n";
+static const char foot[] = "# EXAMPLE\n\n"
+                           "```\n"
+                           "[tls]\n"
+                           "ca_file = /etc/ssl/certs/our-ca.pem\n\n"
+                           "[limits]\n"
+                           "max_body = 64MiB\n"
+                           "```\n\n"
+                           "# SEE ALSO\n\n"
+                           "*fetchpoold*(8), *fetchpool*(1), *libfetchpool*(3)\n";
 
 /* scdoc reads '_' between words, '*', '\\' and a leading '.' as its own. */
 static void put_escaped(const char *text)
@@ -49,8 +49,8 @@ static void put_bounds(const struct config_key *key)
                      key->type == CONFIG_DURATION;
     if (!is_number)
         return;
-    config_value_print(least, sizeof least, key->type == CONFIG_BYTES,
-                       key->type == CONFIG_DURATION, key->least);
+    config_value_print(least, sizeof least, key->type == CONFIG_BYTES, key->type == CONFIG_DURATION,
+                       key->least);
     config_value_print(most, sizeof most, key->type == CONFIG_BYTES, key->type == CONFIG_DURATION,
                        key->most);
     printf(", %s to %s", least, most);

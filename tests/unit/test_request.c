@@ -1,0 +1,316 @@
+/* Requests: the policy of header fields, the bounds, and what a redirect makes of a request. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "request.h"
+
+static struct config config;
+
+static int set_up(void **state)
+{
+    (void)state;
+    return config_init(&config);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    config_finish(&config);
+    return 0;
+}
+
+static struct wire_fetch a_get(void)
+{
+    struct wire_fetch fetch;
+    wire_fetch_init(&fetch);
+    fetch.url = wire_str_of("https://a.example/x");
+    return fetch;
+}
+
+static struct request *made(const struct wire_fetch *fetch)
+{
+    struct request *request = NULL;
+    struct wire_why why = {""};
+    if (request_create(&request, fetch, &config, &why) != 0)
+        fail_msg("%s", why.text);
+    return request;
+}
+
+static void assert_refused(const struct wire_fetch *fetch, int code, const char *sentence)
+{
+    struct request *request = NULL;
+    struct wire_why why = {""};
+    assert_int_equal(request_create(&request, fetch, &config, &why), code);
+    if (!strstr(why.text, sentence))
+        fail_msg("\"%s\" lacks \"%s\"", why.text, sentence);
+}
+
+static void assert_field_refused(struct wire_str name, struct wire_str value, const char *sentence)
+{
+    struct wire_field field = {name, value};
+    struct wire_fetch fetch = a_get();
+    fetch.fields = &field;
+    fetch.field_count = 1;
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, sentence);
+}
+
+static void framing_fields_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "Content-Length",
+        "content-length",
+        "TRANSFER-ENCODING",
+        "Connection",
+        "Keep-Alive",
+        "TE",
+        "te",
+        "Trailer",
+        "Upgrade",
+        "Expect",
+        "Proxy-Connection",
+        "proxy-authorization",
+        "HTTP2-Settings",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_field_refused(wire_str_of(names[i]), wire_str_of("1"), names[i]);
+    assert_field_refused(wire_str_of("Host"), wire_str_of("b.example"), "header Host");
+}
+
+static void fields_that_would_break_the_request_are_refused(void **state)
+{
+    (void)state;
+    assert_field_refused(wire_str_of("X"), wire_str_of("a\r\nY: b"),
+                         "header X holds the byte 0x0d");
+    assert_field_refused(wire_str_of("X"), wire_str_of("a\nb"), "header X holds the byte 0x0a");
+    assert_field_refused(wire_str_of("X"), (struct wire_str){"a\0b", 3}, "the byte 0x00");
+    assert_field_refused(wire_str_of("X"), wire_str_of("a\x1b"), "the byte 0x1b");
+    assert_field_refused(wire_str_of("X Y"), wire_str_of("a"), "header name \"X Y\"");
+    assert_field_refused(wire_str_of("X:"), wire_str_of("a"), "header name \"X:\"");
+    assert_field_refused(wire_str_of(""), wire_str_of("a"), "header name \"\"");
+    assert_field_refused(wire_str_of(":authority"), wire_str_of("a"), "header name");
+    assert_field_refused(wire_str_of("X\xc3\xa4"), wire_str_of("a"), "header name");
+    assert_field_refused((struct wire_str){"X\0", 2}, wire_str_of("a"), "header name");
+}
+
+static void other_fields_keep_order_repeats_and_bytes(void **state)
+{
+    (void)state;
+    struct wire_field fields[] = {
+        {wire_str_of("X-A"), wire_str_of("  1\t")},
+        {wire_str_of("x-a"), wire_str_of("\xff\ttab")},
+        {wire_str_of("HOST"), wire_str_of("A.Example:443")}, /* the URL's own: taken as said */
+        {wire_str_of("X-A"), wire_str_of("")},
+    };
+    struct wire_fetch fetch = a_get();
+    fetch.fields = fields;
+    fetch.field_count = 4;
+    struct request *request = made(&fetch);
+    const struct wire_field *kept = field_list_fields(&request->fields);
+    assert_int_equal(request->fields.count, 3);
+    assert_string_equal(kept[0].value.data, "1");
+    assert_string_equal(kept[1].name.data, "x-a");
+    assert_string_equal(kept[1].value.data, "\xff\ttab");
+    assert_string_equal(kept[2].value.data, "");
+    request_destroy(request);
+}
+
+static void many_and_large_fields_are_refused_by_name(void **state)
+{
+    (void)state;
+    size_t size = 1 << 20;
+    char *large = malloc(size);
+    struct wire_field *fields = calloc(10000, sizeof *fields);
+    struct wire_fetch fetch = a_get();
+    memset(large, 'v', size);
+    assert_field_refused(wire_str_of("X-Large"), (struct wire_str){large, size}, "header X-Large");
+    for (size_t i = 0; i < 10000; i++)
+        fields[i] = (struct wire_field){wire_str_of("X"), wire_str_of("y")};
+    fetch.fields = fields;
+    fetch.field_count = 10000;
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "headers holds 10000 fields; at most 256");
+    free(large);
+    free(fields);
+}
+
+static void methods_are_tokens(void **state)
+{
+    (void)state;
+    struct wire_fetch fetch = a_get();
+    static const char *const bad[] = {"", "GE T", "GET\r\n", "G\x01", "G\xc3\xa4", "GET /"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        fetch.method = wire_str_of(bad[i]);
+        assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "is not an HTTP method");
+    }
+    fetch.method = wire_str_of("CONNECT");
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "CONNECT");
+    fetch.method = wire_str_of("X-Own");
+    struct request *request = made(&fetch);
+    assert_string_equal(request->method, "X-Own");
+    request_destroy(request);
+}
+
+static void bounds_are_said_with_their_numbers(void **state)
+{
+    (void)state;
+    struct wire_fetch fetch = a_get();
+    fetch.max_body = config.max_body_bytes + 1;
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST,
+                   "max_body is 16777217; this daemon allows at most");
+    fetch = a_get();
+    fetch.redirects = 51;
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "redirects is 51");
+    fetch = a_get();
+    fetch.timeout_ms = 0;
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "timeout must be at least 1 ms");
+    fetch.timeout_ms = UINT64_MAX - 1;
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "timeout is more than a day");
+}
+
+static void what_the_configuration_forbids_is_denied(void **state)
+{
+    (void)state;
+    struct wire_fetch fetch = a_get();
+    fetch.tls.no_verify = true;
+    assert_refused(&fetch, FETCHPOOL_DENIED, "tls.verify");
+    fetch = a_get();
+    fetch.proxy = wire_str_of("http://p:1");
+    assert_refused(&fetch, FETCHPOOL_DENIED, "proxy");
+    config.allow_client_proxy = config.allow_insecure = true;
+    fetch.tls.no_verify = true;
+    struct request *request = made(&fetch);
+    assert_string_equal(request->proxy, "http://p:1");
+    assert_true(request->is_tls_unverified);
+    request_destroy(request);
+    fetch.proxy = wire_str_of("socks4://p");
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "proxy must be");
+    config.allow_client_proxy = config.allow_insecure = false;
+}
+
+static void certificates_and_keys_go_together_and_carry_an_identity(void **state)
+{
+    (void)state;
+    struct wire_fetch fetch = a_get();
+    fetch.tls.cert = wire_str_of("pem");
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "tls.cert and tls.key");
+    fetch.tls.key = wire_str_of("pem");
+    struct request *request = made(&fetch);
+    assert_true(request_has_identity(request));
+    request_destroy(request);
+    fetch = a_get();
+    request = made(&fetch);
+    assert_false(request_has_identity(request));
+    request_destroy(request);
+    fetch.tls.server_name = wire_str_of("a b");
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "tls.server_name");
+}
+
+/* ---- Redirects ------------------------------------------------------------------------------ */
+
+static struct request *redirected(const char *method, unsigned status, const char *location)
+{
+    struct wire_field fields[] = {
+        {wire_str_of("Authorization"), wire_str_of("secret")},
+        {wire_str_of("Cookie"), wire_str_of("secret")},
+        {wire_str_of("Content-Type"), wire_str_of("text/plain")},
+        {wire_str_of("X"), wire_str_of("y")},
+    };
+    struct wire_fetch fetch = a_get();
+    struct wire_why why = {""};
+    fetch.method = wire_str_of(method);
+    fetch.fields = fields;
+    fetch.field_count = 4;
+    if (strcmp(method, "HEAD") != 0)
+        fetch.body = wire_str_of("body");
+    fetch.redirects = 2;
+    fetch.tls.server_name = wire_str_of("name");
+    struct request *request = made(&fetch);
+    assert_int_equal(request_redirect(request, status, wire_str_of(location), &config, &why), 0);
+    assert_int_equal(request->redirects_left, 1);
+    return request;
+}
+
+static bool has(const struct request *request, const char *name)
+{
+    return field_list_find(&request->fields, name).data != NULL;
+}
+
+static void credentials_stay_with_their_origin(void **state)
+{
+    (void)state;
+    struct request *same = redirected("PUT", 307, "/y");
+    assert_true(has(same, "Authorization") && has(same, "Cookie") && has(same, "X"));
+    assert_non_null(same->tls_server_name);
+    request_destroy(same);
+    static const char *const others[] = {"https://b.example/", "http://a.example/x",
+                                         "https://a.example:444/"};
+    for (size_t i = 0; i < 3; i++) {
+        struct request *other = redirected("PUT", 307, others[i]);
+        assert_false(has(other, "Authorization") || has(other, "Cookie"));
+        assert_true(has(other, "X"));
+        assert_null(other->tls_server_name);
+        request_destroy(other);
+    }
+}
+
+static void methods_change_as_http_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method;
+        unsigned status;
+        const char *becomes;
+    } cases[] = {
+        {"POST", 301, "GET"},  {"POST", 302, "GET"}, {"POST", 303, "GET"}, {"POST", 307, "POST"},
+        {"POST", 308, "POST"}, {"PUT", 301, "PUT"},  {"PUT", 303, "GET"},  {"HEAD", 303, "HEAD"},
+        {"GET", 302, "GET"},   {"X", 303, "GET"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct request *request = redirected(cases[i].method, cases[i].status, "/y");
+        bool changes = strcmp(cases[i].method, cases[i].becomes) != 0;
+        assert_string_equal(request->method, cases[i].becomes);
+        if (changes)
+            assert_true(!request->body && !has(request, "Content-Type"));
+        else
+            assert_true(has(request, "Content-Type"));
+        request_destroy(request);
+    }
+}
+
+static void a_redirect_that_is_refused_changes_nothing(void **state)
+{
+    (void)state;
+    struct wire_fetch fetch = a_get();
+    struct wire_why why = {""};
+    fetch.redirects = 1;
+    struct request *request = made(&fetch);
+    assert_int_equal(request_redirect(request, 302, wire_str_of("file:///x"), &config, &why),
+                     FETCHPOOL_BAD_REQUEST);
+    assert_string_equal(request->url.text, "https://a.example/x");
+    assert_int_equal(request->redirects_left, 1);
+    request_destroy(request);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(framing_fields_are_refused_by_name),
+        cmocka_unit_test(fields_that_would_break_the_request_are_refused),
+        cmocka_unit_test(other_fields_keep_order_repeats_and_bytes),
+        cmocka_unit_test(many_and_large_fields_are_refused_by_name),
+        cmocka_unit_test(methods_are_tokens),
+        cmocka_unit_test(bounds_are_said_with_their_numbers),
+        cmocka_unit_test(what_the_configuration_forbids_is_denied),
+        cmocka_unit_test(certificates_and_keys_go_together_and_carry_an_identity),
+        cmocka_unit_test(credentials_stay_with_their_origin),
+        cmocka_unit_test(methods_change_as_http_says),
+        cmocka_unit_test(a_redirect_that_is_refused_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
