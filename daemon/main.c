@@ -2,11 +2,13 @@
  * main: fetchpoold's command line. What it does with it is in server; what it was told is in
  * config.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "config_show.h"
@@ -33,9 +35,24 @@ static const char usage[] =
 struct options {
     const char *config_file;
     const char *socket;
-    const char *log_level;
+    bool has_log_level;
+    enum log_level log_level;
     bool is_check;
 };
+
+/*
+ * Descriptors 0 to 2 that whoever started us has closed: the next ones opened would get their
+ * numbers, and a log line would go into a client's socket.
+ */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
 
 /* -1 to go on, or the status to exit with. */
 static int read_options(struct options *options, int argc, char **argv)
@@ -59,7 +76,12 @@ static int read_options(struct options *options, int argc, char **argv)
             options->socket = optarg;
             break;
         case 'l':
-            options->log_level = optarg;
+            if (!log_level_parse(optarg, &options->log_level)) {
+                fprintf(stderr, "fetchpoold: --log-level %s: expected %s\n", optarg,
+                        config_type_description(CONFIG_LEVEL));
+                return EXIT_USAGE;
+            }
+            options->has_log_level = true;
             break;
         case 'k':
             options->is_check = true;
@@ -85,7 +107,6 @@ static int read_options(struct options *options, int argc, char **argv)
 static int read_config(struct config *config, const struct options *options)
 {
     struct config_error error;
-    enum log_level level;
     if (config_init(config) < 0) {
         log_write(LOG_LEVEL_ERROR, "out of memory");
         return -1;
@@ -94,13 +115,8 @@ static int read_config(struct config *config, const struct options *options)
         log_write(LOG_LEVEL_ERROR, "%s", error.text);
         return -1;
     }
-    if (options->log_level && !log_level_parse(options->log_level, &level)) {
-        log_write(LOG_LEVEL_ERROR, "--log-level %s: expected %s", options->log_level,
-                  config_type_description(CONFIG_LEVEL));
-        return -1;
-    }
-    if (options->log_level)
-        config->log_level = level;
+    if (options->has_log_level)
+        config->log_level = (int)options->log_level;
     log_set_level((enum log_level)config->log_level);
     return 0;
 }
@@ -122,6 +138,7 @@ int main(int argc, char **argv)
 {
     struct options options = {0};
     struct config config;
+    fill_standard_descriptors();
     setlocale(LC_CTYPE, "C.UTF-8"); /* libidn2 reads host names in it, whoever started us */
     int status = read_options(&options, argc, argv);
     if (status >= 0)

@@ -68,6 +68,7 @@ static struct pool_connection *connection_add(struct pool *pool, int64_t id, con
     connection->origin = copy;
     connection->http = "";
     connection->opened_ns = sock->opened_ns;
+    connection->idle_since_ns = uv_hrtime();
     memcpy(connection->peer, sock->peer, sizeof connection->peer);
     HASH_ADD(hh, pool->by_id, id, sizeof connection->id, connection);
     if (!connection->hh.tbl) {
@@ -89,26 +90,28 @@ static void connection_detach(struct pool *pool, struct pool_connection *connect
         connection_free(connection);
 }
 
-struct pool_connection *pool_connection_use(struct pool *pool, CURL *easy, const char *origin,
-                                            int local_port)
+struct pool_connection *pool_connection_find(struct pool *pool, CURL *easy, const char *origin,
+                                             int local_port)
 {
     struct pool_connection *connection;
     curl_off_t foreign_id = -1;
     curl_easy_getinfo(easy, CURLINFO_CONN_ID, &foreign_id);
     int64_t id = foreign_id;
     HASH_FIND(hh, pool->by_id, &id, sizeof id, connection);
-    if (connection) {
-        pool->stats->requests_reused++;
+    if (connection)
+        return connection;
+    struct pool_socket *sock = pool_sockets_find_new(&pool->sockets, local_port);
+    return sock ? connection_add(pool, id, origin, sock) : NULL;
+}
+
+bool pool_connection_use(struct pool *pool, struct pool_connection *connection)
+{
+    bool is_reused = connection->requests > 0;
+    if (is_reused)
         pool->stats->handshakes_saved++;
-    } else {
-        struct pool_socket *sock = pool_sockets_find_new(&pool->sockets, local_port);
-        connection = sock ? connection_add(pool, id, origin, sock) : NULL;
-        if (!connection)
-            return NULL;
-    }
     connection->requests++;
     connection->streams++;
-    return connection;
+    return is_reused;
 }
 
 void pool_connection_release(struct pool_connection *connection)
@@ -270,7 +273,6 @@ CURLcode pool_prepare(struct pool *pool, CURL *easy, bool shares_sessions)
     SET(CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     SET(CURLOPT_CLOSESOCKETDATA, pool); /* outlives the handle: the connection copies it */
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_PIPEWAIT, 1L);
     SET(CURLOPT_QUICK_EXIT, 1L); /* a cancel must not wait for a name look-up's thread */
     SET(CURLOPT_MAXAGE_CONN, (long)(config->pool_idle_timeout_ms / 1000));
     SET(CURLOPT_MAXLIFETIME_CONN, (long)(config->pool_lifetime_ms / 1000));

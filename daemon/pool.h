@@ -78,11 +78,14 @@ struct pool_connection_info {
 };
 
 /*
- * The connection that a job is about to send its request on; for libcurl's CURLOPT_PREREQFUNCTION,
- * with the local port that it names. Counts the request. NULL when memory is exhausted.
+ * The connection that a job has got; for libcurl's CURLOPT_PREREQFUNCTION, with the local port that
+ * it names. NULL when memory is exhausted.
  */
-struct pool_connection *pool_connection_use(struct pool *pool, CURL *easy, const char *origin,
-                                            int local_port);
+struct pool_connection *pool_connection_find(struct pool *pool, CURL *easy, const char *origin,
+                                             int local_port);
+
+/* The job sends a request on it. Returns whether it had carried one before. */
+bool pool_connection_use(struct pool *pool, struct pool_connection *connection);
 
 /* The job no longer uses it. */
 void pool_connection_release(struct pool_connection *connection);

@@ -143,8 +143,9 @@ static int copy_tls(struct request *request, const struct wire_tls *tls)
     return result;
 }
 
-static bool is_proxy_url(struct wire_str proxy)
+static bool is_proxy_url(struct wire_str proxy, const char *copy)
 {
+    char authority[300];
     static const char *const schemes[] = {"http://", "https://", "socks5h://"};
     for (size_t i = 0; i < proxy.length; i++) {
         if ((unsigned char)proxy.data[i] <= 0x20 || proxy.data[i] == 0x7f)
@@ -153,7 +154,7 @@ static bool is_proxy_url(struct wire_str proxy)
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         size_t length = strlen(schemes[i]);
         if (proxy.length > length && strncasecmp(proxy.data, schemes[i], length) == 0)
-            return true;
+            return url_proxy_authority(copy, authority, sizeof authority) == 0;
     }
     return false;
 }
@@ -166,11 +167,13 @@ static int take_proxy(struct request *request, struct wire_str proxy, const stru
     if (!config->allow_client_proxy)
         return refuse(FETCHPOOL_DENIED, why,
                       "proxy: clients may not choose one ([proxy] allow_client)");
-    if (!is_proxy_url(proxy))
+    request->is_proxy_clients = true;
+    if (copy_str(&request->proxy, proxy) < 0)
+        return FETCHPOOL_BUSY;
+    if (!is_proxy_url(proxy, request->proxy))
         return refuse(FETCHPOOL_BAD_REQUEST, why,
                       "proxy must be an http://, https:// or socks5h:// URL");
-    request->is_proxy_clients = true;
-    return code_of(copy_str(&request->proxy, proxy));
+    return 0;
 }
 
 /* ---- Numbers -------------------------------------------------------------------------------- */

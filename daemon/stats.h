@@ -14,10 +14,10 @@
     X(requests)           /* fetches that ended, well or not */                                    \
     X(requests_failed)    /* of these, those answered with an error */                             \
     X(requests_refused)   /* of these, errors 1 to 99: nothing was sent */                         \
-    X(requests_reused)    /* HTTP requests sent over a connection that was already open */         \
     X(redirects)          /* redirects followed */                                                 \
     X(connections_opened) /* connections to origins that carried a request */                      \
-    X(handshakes_saved) /* TCP or TLS handshakes that reuse made unnecessary: = requests_reused */ \
+    X(handshakes_saved)   /* requests sent over a connection that was already open: TCP, and */    \
+    /* TLS where the origin has it, were not paid for again */                                     \
     X(bytes_from_origins) /* body bytes received */                                                \
     X(bytes_to_origins)   /* body bytes sent */                                                    \
     X(clients_accepted)   /* client connections accepted */                                        \

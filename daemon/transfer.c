@@ -32,6 +32,7 @@ struct transfer {
     struct wire_why stop_why;
     bool is_withheld;
     bool is_head_too_large;
+    bool is_length_ambiguous;
     bool is_done;
 
     uint64_t started_ns, sent_ns, answered_ns;
@@ -63,17 +64,19 @@ static int on_prerequest(void *ctx, char *remote_ip, char *local_ip, int remote_
     (void)remote_ip;
     (void)local_ip;
     (void)remote_port;
+    struct pool_connection *connection = pool_connection_find(transfer->pool, transfer->job.easy,
+                                                              transfer->request->url.origin,
+                                                              local_port);
+    if (!connection)
+        return CURL_PREREQFUNC_ABORT;
     if (transfer->sends > 0 && !may_send_again(transfer->request)) {
         transfer->is_withheld = true;
         return CURL_PREREQFUNC_ABORT;
     }
     if (transfer->connection)
         pool_connection_release(transfer->connection);
-    transfer->connection = pool_connection_use(transfer->pool, transfer->job.easy,
-                                               transfer->request->url.origin, local_port);
-    if (!transfer->connection)
-        return CURL_PREREQFUNC_ABORT;
-    transfer->is_reused = pool_connection_info(transfer->connection).requests > 1;
+    transfer->connection = connection;
+    transfer->is_reused = pool_connection_use(transfer->pool, connection);
     transfer->sent_ns = uv_hrtime();
     if (transfer->sends++ == 0)
         transfer->events->on_sent(transfer->ctx);
@@ -107,6 +110,26 @@ static void end_head(struct transfer *transfer)
     transfer->events->on_head(transfer->ctx, &transfer->head);
 }
 
+/*
+ * RFC 9112, 6.3: a length that is no number, or two that differ, leave it open where the answer
+ * ends. On a shared connection what follows would be taken for somebody else's answer.
+ */
+static bool is_length_clear(const struct transfer *transfer, struct wire_str name,
+                            struct wire_str value)
+{
+    static const char length[] = "Content-Length";
+    if (name.length != sizeof length - 1 || strncasecmp(name.data, length, name.length) != 0)
+        return true;
+    for (size_t i = 0; i < value.length; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9')
+            return false;
+    }
+    struct wire_str before = field_list_find(&transfer->fields, length);
+    return value.length > 0 &&
+           (!before.data ||
+            (before.length == value.length && memcmp(before.data, value.data, value.length) == 0));
+}
+
 static int add_header_line(struct transfer *transfer, struct wire_str line)
 {
     const char *colon = memchr(line.data, ':', line.length);
@@ -120,6 +143,10 @@ static int add_header_line(struct transfer *transfer, struct wire_str line)
     }
     while (value.length > 0 && strchr(" \t", value.data[value.length - 1]))
         value.length--;
+    if (!is_length_clear(transfer, name, value)) {
+        transfer->is_length_ambiguous = true;
+        return -EPROTO;
+    }
     int result = field_list_add(&transfer->fields, name, value);
     if (result == -EMSGSIZE)
         transfer->is_head_too_large = true;
@@ -231,6 +258,7 @@ static int explain(const struct transfer *transfer, CURLcode code, struct wire_w
         .has_answer = transfer->answered_ns != 0,
         .is_withheld = transfer->is_withheld,
         .is_head_too_large = transfer->is_head_too_large,
+        .is_length_ambiguous = transfer->is_length_ambiguous,
         .max_head_bytes = transfer->fields.text.limit,
     };
     return transfer_error_translate(&failure, out_why);
@@ -242,6 +270,8 @@ static void on_job_done(struct pool_job *job, CURLcode code)
     struct transfer_result result = {0};
     transfer->is_done = true;
     transfer_measure(transfer, &result);
+    if (code == CURLE_OK && !transfer->has_head)
+        code = CURLE_GOT_NOTHING; /* libcurl is content with a head that was cut off */
     if (code != CURLE_OK)
         result.code = explain(transfer, code, &result.why);
     transfer->events->on_done(transfer->ctx, &result);

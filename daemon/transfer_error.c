@@ -34,8 +34,13 @@ static const char *detail_of(const struct transfer_failure *failure)
 
 static int proxy_failed(const struct transfer_failure *failure, struct wire_why *why)
 {
-    /* The proxy's URL may hold a password; libcurl's sentences name host and port only. */
-    wire_why_set(why, "proxy: %s", detail_of(failure));
+    char proxy[300] = "?", cause[256]; /* not its URL, which may hold a password */
+    url_proxy_authority(failure->request->proxy, proxy, sizeof proxy);
+    cause_of(failure, cause, sizeof cause);
+    if (failure->code == CURLE_COULDNT_CONNECT)
+        wire_why_set(why, "connect to proxy %s failed: %s", proxy, cause);
+    else
+        wire_why_set(why, "proxy %s: %s", proxy, detail_of(failure));
     return FETCHPOOL_PROXY;
 }
 
@@ -89,6 +94,13 @@ static int stopped_by_us(const struct transfer_failure *failure, const char *aut
     if (failure->is_head_too_large) {
         wire_why_set(why, "the header fields of %s are larger than %zu bytes", authority,
                      failure->max_head_bytes);
+        return FETCHPOOL_PROTOCOL;
+    }
+    if (failure->is_length_ambiguous) {
+        wire_why_set(why,
+                     "the answer of %s is not HTTP as it should be: its Content-Length is "
+                     "not one number",
+                     authority);
         return FETCHPOOL_PROTOCOL;
     }
     wire_why_set(why, "the daemon is out of memory");

@@ -19,6 +19,7 @@ struct transfer_failure {
     bool has_answer;  /* at least a byte of the answer was in */
     bool is_withheld; /* libcurl wanted to send it again and was stopped */
     bool is_head_too_large;
+    bool is_length_ambiguous;
     size_t max_head_bytes;
 };
 

@@ -188,7 +188,13 @@ static CURLcode set_common(CURL *easy, const struct request *request)
     SET(CURLOPT_UNRESTRICTED_AUTH, 0L);
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_HTTP_VERSION, http_version_of(request->http));
+    /* Where HTTP/2 may come of it, wait for a connection that is being opened; over HTTP/1.1 that
+     * would be waiting for somebody else's answer. */
+    bool may_multiplex = request->http == WIRE_HTTP_2 ||
+                         (request->http == WIRE_HTTP_AUTO && request->url.is_tls);
+    SET(CURLOPT_PIPEWAIT, may_multiplex ? 1L : 0L);
     /* libcurl shares it out among the addresses of a name; the fetch's own timer bounds the sum. */
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
     if (request->wants_decoding)

@@ -12,7 +12,11 @@
 
 /* Percent-encode bytes above 0x7f, host names to their xn-- form, and judge schemes ourselves. */
 #define PARSE_FLAGS (CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME)
-#define TEXT_FLAGS  (CURLU_PUNYCODE)
+#ifdef CURLU_GET_EMPTY /* since 8.8: keeps the question mark of an empty query */
+#define TEXT_FLAGS (CURLU_PUNYCODE | CURLU_GET_EMPTY)
+#else
+#define TEXT_FLAGS (CURLU_PUNYCODE)
+#endif
 
 static int check_bytes(struct wire_str text, size_t max_bytes, struct wire_why *why)
 {
@@ -165,7 +169,7 @@ int url_parse(struct url *out_url, struct wire_str text, size_t max_bytes, struc
     if (result == 0)
         result = check_scheme((struct wire_str){copy, text.length}, why);
     if (result == 0)
-        result = parse_on(out_url, handle, copy, 0, why);
+        result = parse_on(out_url, handle, copy, CURLU_PATH_AS_IS, why);
     curl_url_cleanup(handle);
     free(copy);
     return result;
@@ -180,7 +184,7 @@ static int resolved_text(char **out_text, CURLU *handle, const char *base, const
         code = curl_url_set(handle, CURLUPART_URL, location, PARSE_FLAGS | CURLU_ALLOW_SPACE);
     if (code)
         return refuse(code, why);
-    return copy_part(out_text, handle, CURLUPART_URL, 0, why);
+    return copy_part(out_text, handle, CURLUPART_URL, TEXT_FLAGS, why);
 }
 
 int url_resolve(struct url *out_url, const struct url *base, struct wire_str location,
@@ -204,10 +208,31 @@ int url_with_host(char **out_text, const struct url *url, const char *host)
     CURLU *handle = curl_url();
     if (!handle)
         return -ENOMEM;
-    CURLUcode code = curl_url_set(handle, CURLUPART_URL, url->text, PARSE_FLAGS);
+    CURLUcode code = curl_url_set(handle, CURLUPART_URL, url->text, PARSE_FLAGS | CURLU_PATH_AS_IS);
     if (code == CURLUE_OK)
         code = curl_url_set(handle, CURLUPART_HOST, host, 0);
-    int result = code ? refuse(code, &why) : copy_part(out_text, handle, CURLUPART_URL, 0, &why);
+    int result = code ? refuse(code, &why)
+                      : copy_part(out_text, handle, CURLUPART_URL, TEXT_FLAGS, &why);
+    curl_url_cleanup(handle);
+    return result;
+}
+
+int url_proxy_authority(const char *proxy, char *out_text, size_t size)
+{
+    char *host = NULL, *port = NULL;
+    struct wire_why why;
+    CURLU *handle = curl_url();
+    if (!handle)
+        return -ENOMEM;
+    CURLUcode code = curl_url_set(handle, CURLUPART_URL, proxy, CURLU_NON_SUPPORT_SCHEME);
+    int result = code ? refuse(code, &why) : copy_part(&host, handle, CURLUPART_HOST, 0, &why);
+    if (result == 0 && curl_url_get(handle, CURLUPART_PORT, &port, 0) != CURLUE_OK)
+        port = NULL;
+    /* libcurl's default for proxies of any kind */
+    if (result == 0)
+        snprintf(out_text, size, "%s:%s", host, port ? port : "1080");
+    free(host);
+    curl_free(port);
     curl_url_cleanup(handle);
     return result;
 }

@@ -3,7 +3,8 @@
  * what was checked is what libcurl connects to; a second parser would be a way round the checks.
  *
  * Refused, with a sentence: other schemes, user information, white space, control bytes and
- * backslashes, a missing host, port 0. A fragment is dropped. Pure but for memory; host names that
+ * backslashes, a missing host, port 0. A fragment is dropped; the path is left as it is, dots and
+ * all. Pure but for memory; host names that
  * are not ASCII need a process with LC_CTYPE in UTF-8.
  */
 #pragma once
@@ -27,6 +28,12 @@ int url_resolve(struct url *out_url, const struct url *base, struct wire_str loc
 
 /* The same URL with another host: for a TLS server name that is not the URL's. */
 int url_with_host(char **out_text, const struct url *url, const char *host);
+
+/*
+ * "host:port" of a proxy's http://, https:// or socks5h:// URL, without its user and password. 0,
+ * or -EINVAL if it is none, -ENOMEM.
+ */
+int url_proxy_authority(const char *proxy, char *out_text, size_t size);
 
 /* Is this Host field value the URL's own host and port? A default port may be left out. */
 bool url_host_agrees(const struct url *url, struct wire_str host);
