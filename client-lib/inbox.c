@@ -16,7 +16,7 @@
 void inbox_init(struct inbox *inbox)
 {
     *inbox = (struct inbox){0};
-    scanner_init(&inbox->scanner, WIRE_MAX_REPLY_BYTES);
+    scanner_init(&inbox->scanner, WIRE_MAX_REPLY_BYTES, WIRE_MAX_REPLY_ELEMENTS);
 }
 
 void inbox_finish(struct inbox *inbox)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "fetchpool_wire.h"
 #include "scanner.h"
 
 /* Held-back bytes beyond which reading stops: enough to see that the client closes its end. */
@@ -135,7 +136,7 @@ static void choose_dialect(struct conn *conn, uint8_t first)
 {
     if (first == 0x93 || first == 0x94 || first == 0xdc || first == 0xdd) {
         conn->dialect = CONN_MESSAGEPACK;
-        scanner_init(&conn->scanner, conn->shared->max_message_bytes);
+        scanner_init(&conn->scanner, conn->shared->max_message_bytes, WIRE_MAX_MESSAGE_ELEMENTS);
     } else if ((first | 0x20) >= 'a' && (first | 0x20) <= 'z') {
         conn->dialect = CONN_TEXT;
     } else {

@@ -31,6 +31,13 @@ struct buffer;
  */
 #define WIRE_MAX_REPLY_BYTES (((uint64_t)1 << 30) + ((uint64_t)16 << 20))
 
+/* Values in a message to the daemon. A request with the most header fields has some thousands. */
+#define WIRE_MAX_MESSAGE_ELEMENTS 65536
+
+/* Values in a message from the daemon: `clients` has twenty for each of up to a million clients,
+ * and msgpack-c's account of a value takes 24 bytes. */
+#define WIRE_MAX_REPLY_ELEMENTS ((uint32_t)20 << 20)
+
 /*
  * Error messages begin with these where a caller may want to tell cases of one code apart, as the
  * fetchpool command does for curl's exit codes.

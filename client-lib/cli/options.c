@@ -11,9 +11,6 @@
 #include "fetchpool_wire.h"
 #include "usage.h"
 
-/* curl's default with -L. */
-#define MAX_REDIRECTS_DEFAULT 50
-
 #define MAX_FORMAT_BYTES ((size_t)1 << 20)
 
 /* Options without a letter. */

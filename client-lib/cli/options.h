@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* curl's, with -L. */
+#define MAX_REDIRECTS_DEFAULT 50
+
 enum action {
     ACTION_FETCH,
     ACTION_REPORT, /* ping, stats, connections, clients */

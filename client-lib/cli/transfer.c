@@ -75,7 +75,18 @@ static void put_fields(const struct options *options, struct fetchpool_request *
         fields_put_default(fields, request, "Content-Type", "application/x-www-form-urlencoded");
 }
 
-static void put_choices(const struct options *options, struct fetchpool_request *request)
+/* "As many as you like" is what the daemon allows: it refuses more, and says in hello how many. */
+static uint32_t any_redirects(struct fetchpool *client)
+{
+    struct fetchpool_response *hello = fetchpool_query(client, "hello", 0);
+    const struct fetchpool_value *limits = fetchpool_value_get(fetchpool_result(hello), "limits");
+    int64_t count = fetchpool_value_integer(fetchpool_value_get(limits, "max_redirects"));
+    fetchpool_response_free(hello);
+    return count > 0 && count <= UINT32_MAX ? (uint32_t)count : MAX_REDIRECTS_DEFAULT;
+}
+
+static void put_choices(const struct options *options, struct fetchpool *client,
+                        struct fetchpool_request *request)
 {
     fetchpool_request_set_timeout(request, options->timeout_ms);
     fetchpool_request_set_connect_timeout(request, options->connect_timeout_ms);
@@ -84,7 +95,8 @@ static void put_choices(const struct options *options, struct fetchpool_request 
     fetchpool_request_set_tls_verify(request, !options->is_insecure);
     if (options->follows_redirects) {
         int32_t count = options->max_redirects;
-        fetchpool_request_set_redirects(request, count < 0 ? INT32_MAX : (uint32_t)count);
+        fetchpool_request_set_redirects(request,
+                                        count < 0 ? any_redirects(client) : (uint32_t)count);
     }
     if (options->has_body)
         fetchpool_request_set_body(request, options->body.data ? options->body.data : (void *)"",
@@ -130,7 +142,7 @@ static void put_identity(struct transfer *transfer, struct fetchpool_request *re
     free(certificate);
 }
 
-static struct fetchpool_request *make_request(struct transfer *transfer)
+static struct fetchpool_request *make_request(struct transfer *transfer, struct fetchpool *client)
 {
     struct fetchpool_request *request = fetchpool_request_create(transfer->method, transfer->url);
     if (!request) {
@@ -138,7 +150,7 @@ static struct fetchpool_request *make_request(struct transfer *transfer)
         return NULL;
     }
     put_fields(transfer->options, request);
-    put_choices(transfer->options, request);
+    put_choices(transfer->options, client, request);
     put_ca(transfer, request);
     put_identity(transfer, request);
     return request;
@@ -234,7 +246,7 @@ static uint64_t now_us(void)
 
 static void fetch(struct transfer *transfer, struct fetchpool *client)
 {
-    struct fetchpool_request *request = make_request(transfer);
+    struct fetchpool_request *request = make_request(transfer, client);
     if (transfer->exit_code == EXIT_CODE_OK) {
         uint64_t started = now_us();
         transfer->response = fetchpool_fetch(client, request);

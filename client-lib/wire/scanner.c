@@ -6,9 +6,10 @@
 
 #include <assert.h>
 
-void scanner_init(struct scanner *scanner, uint64_t max_bytes)
+void scanner_init(struct scanner *scanner, uint64_t max_bytes, uint32_t max_elements)
 {
-    *scanner = (struct scanner){.max_bytes = max_bytes, .type = -1};
+    *scanner = (struct scanner){
+        .max_bytes = max_bytes, .max_elements = max_elements, .type = -1};
 }
 
 static int broken(struct scanner *scanner, const char *reason)
@@ -37,7 +38,7 @@ static void value_ended(struct scanner *scanner)
 
 static int begin_children(struct scanner *scanner, uint64_t count)
 {
-    if (count > SCANNER_MAX_ELEMENTS - scanner->elements)
+    if (count > scanner->max_elements - scanner->elements)
         return broken(scanner, "the message has more elements than allowed");
     scanner->elements += (uint32_t)count;
     if (scanner->depth == SCANNER_MAX_DEPTH)
@@ -178,7 +179,7 @@ size_t scanner_feed(struct scanner *scanner, const uint8_t *bytes, size_t length
 {
     assert(!scanner->reason);
     if (is_whole(scanner))
-        scanner_init(scanner, scanner->max_bytes);
+        scanner_init(scanner, scanner->max_bytes, scanner->max_elements);
     size_t used = 0;
     while (used < length) {
         if (scanner->skip > 0) {

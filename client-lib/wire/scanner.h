@@ -18,9 +18,6 @@
 /* Arrays and maps within each other: the envelope, its params, a map, a list and a pair are 5. */
 #define SCANNER_MAX_DEPTH 8
 
-/* Values in one message. A request with the most header fields allowed has a few thousand. */
-#define SCANNER_MAX_ELEMENTS 65536
-
 enum scan_result {
     SCAN_MORE,  /* all bytes taken, the message goes on */
     SCAN_WHOLE, /* the message ends where the count says */
@@ -29,6 +26,7 @@ enum scan_result {
 
 struct scanner {
     uint64_t max_bytes;
+    uint32_t max_elements;
 
     uint64_t bytes;    /* of this message so far */
     uint32_t elements; /* announced so far, the outermost included */
@@ -49,7 +47,8 @@ struct scanner {
     const char *reason;
 };
 
-void scanner_init(struct scanner *scanner, uint64_t max_bytes);
+/* The most bytes and values (strings, numbers, arrays, maps, each counted) in one message. */
+void scanner_init(struct scanner *scanner, uint64_t max_bytes, uint32_t max_elements);
 
 /*
  * Reads on. Returns how many of the bytes belong to the message: all of them with SCAN_MORE, up to

@@ -138,7 +138,7 @@ static void render_map(struct buffer *out, const struct fetchpool_value *map, co
             continue;
         }
         cell_set(&cell, value);
-        buffer_append_text(out, prefix);
+        put_printable(out, prefix, strlen(prefix));
         put_printable(out, name.bytes, name.length);
         buffer_append(out, " ", 1);
         put_printable(out, cell.bytes, cell.length);

@@ -18,7 +18,7 @@ static enum scan_result scan(const uint8_t *bytes, size_t length, size_t *out_us
                              struct scanner *scanner)
 {
     enum scan_result result = SCAN_MORE;
-    scanner_init(scanner, BOUND);
+    scanner_init(scanner, BOUND, WIRE_MAX_MESSAGE_ELEMENTS);
     *out_used = scanner_feed(scanner, bytes, length, &result);
     return result;
 }
@@ -92,7 +92,7 @@ static void messages_behind_each_other_are_found_one_by_one(void **state)
     struct scanner scanner;
     enum scan_result result;
     size_t at = 0, sizes[] = {5, 1, 3};
-    scanner_init(&scanner, BOUND);
+    scanner_init(&scanner, BOUND, WIRE_MAX_MESSAGE_ELEMENTS);
     for (size_t i = 0; i < 3; i++) {
         size_t used = scanner_feed(&scanner, bytes + at, sizeof bytes - at, &result);
         assert_int_equal(used, sizes[i]);
@@ -173,7 +173,7 @@ static void elements_are_bounded_over_the_whole_message(void **state)
         list[1] = COUNT >> 8;
         list[2] = COUNT & 0xff;
     }
-    scanner_init(&scanner, 1 << 20);
+    scanner_init(&scanner, 1 << 20, WIRE_MAX_MESSAGE_ELEMENTS);
     size_t used = scanner_feed(&scanner, bytes, 1 + 2 * (3 + COUNT), &result);
     assert_int_equal(result, SCAN_BROKEN);
     assert_false(scanner.is_too_large);
