@@ -8,9 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "fetchpool_wire.h"
-#include "scanner.h"
-
 /* Held-back bytes beyond which reading stops: enough to see that the client closes its end. */
 #define HELD_BACK_BYTES CONN_READ_BYTES
 
@@ -28,15 +25,13 @@ struct conn {
     struct conn_peer peer;
 
     enum conn_state state;
-    enum conn_dialect dialect;
     bool is_paused;
     bool is_reading;
     bool is_delivering; /* deliver() is on the stack */
     bool has_ended;     /* on_end has been called */
 
     struct buffer in; /* what was read and not handed up */
-    struct scanner scanner;
-    size_t scanned; /* bytes at the front of `in` that were looked at */
+    struct framer framer;
 
     struct buffer out;     /* written, not given to the kernel yet */
     struct buffer sending; /* under way in `write` */
@@ -123,63 +118,13 @@ static void update_reading(struct conn *conn)
         stop_reading(conn);
 }
 
-/* ---- Framing -------------------------------------------------------------------------------- */
+/* ---- Handing up ----------------------------------------------------------------------------- */
 
-static void fault(struct conn *conn, const struct conn_fault *what)
+static void fault(struct conn *conn, const struct framer_fault *what)
 {
     stop_reading(conn);
     buffer_finish(&conn->in);
     conn->events->on_fault(conn->ctx, what);
-}
-
-static void choose_dialect(struct conn *conn, uint8_t first)
-{
-    if (first == 0x93 || first == 0x94 || first == 0xdc || first == 0xdd) {
-        conn->dialect = CONN_MESSAGEPACK;
-        scanner_init(&conn->scanner, conn->shared->max_message_bytes, WIRE_MAX_MESSAGE_ELEMENTS);
-    } else if ((first | 0x20) >= 'a' && (first | 0x20) <= 'z') {
-        conn->dialect = CONN_TEXT;
-    } else {
-        fault(conn, &(struct conn_fault){.reason = "its first byte is of no dialect"});
-    }
-}
-
-/* Returns the bytes of a whole message at the front, or 0 if there is none (yet, or for good). */
-static size_t next_message(struct conn *conn, const uint8_t *bytes, size_t length)
-{
-    enum scan_result result;
-    conn->scanned += scanner_feed(&conn->scanner, bytes + conn->scanned, length - conn->scanned,
-                                  &result);
-    if (result == SCAN_WHOLE) {
-        size_t whole = conn->scanned;
-        conn->scanned = 0;
-        return whole;
-    }
-    if (result == SCAN_BROKEN)
-        fault(conn, &(struct conn_fault){
-                        .reason = conn->scanner.reason,
-                        .has_id = conn->scanner.type == 0 && conn->scanner.has_id,
-                        .id = conn->scanner.id,
-                        .is_too_large = conn->scanner.is_too_large,
-                    });
-    return 0;
-}
-
-/* The same for a line, with its line end. The last one of a client that sends no more needs none.
- */
-static size_t next_line(struct conn *conn, const uint8_t *bytes, size_t length)
-{
-    const uint8_t *end = memchr(bytes + conn->scanned, '\n', length - conn->scanned);
-    size_t whole = end ? (size_t)(end - bytes) + 1 : conn->state == CONN_HALF_OPEN ? length : 0;
-    conn->scanned = end ? 0 : length;
-    if ((whole ? whole : length) > conn->shared->max_line_bytes) {
-        fault(conn, &(struct conn_fault){.reason = "a line is longer than allowed",
-                                         .is_too_large = true});
-        return 0;
-    }
-    if (whole > 0)
-        conn->scanned = 0;
-    return whole;
 }
 
 static void hand_up_line(struct conn *conn, const uint8_t *bytes, size_t length)
@@ -197,16 +142,16 @@ static size_t hand_up(struct conn *conn, const uint8_t *bytes, size_t length)
 {
     size_t taken = 0;
     while (is_live(conn) && !conn->is_paused && taken < length) {
-        if (conn->dialect == CONN_UNDECIDED)
-            choose_dialect(conn, bytes[taken]);
-        if (!is_live(conn) || conn->dialect == CONN_UNDECIDED)
+        size_t whole;
+        struct framer_fault what;
+        bool is_last = conn->state == CONN_HALF_OPEN;
+        enum framer_result result = framer_next(&conn->framer, bytes + taken, length - taken,
+                                                is_last, &whole, &what);
+        if (result == FRAMER_BROKEN)
+            fault(conn, &what);
+        if (result != FRAMER_WHOLE)
             break;
-        bool is_text = conn->dialect == CONN_TEXT;
-        size_t whole = is_text ? next_line(conn, bytes + taken, length - taken)
-                               : next_message(conn, bytes + taken, length - taken);
-        if (whole == 0)
-            break;
-        if (is_text)
+        if (conn->framer.dialect == FRAMER_TEXT)
             hand_up_line(conn, bytes + taken, whole);
         else
             conn->events->on_message(conn->ctx, bytes + taken, whole);
@@ -251,7 +196,7 @@ static void take(struct conn *conn, const uint8_t *bytes, size_t length)
     if (!is_live(conn))
         return;
     if (taken < length && buffer_append(&conn->in, bytes + taken, length - taken) < 0) {
-        fault(conn, &(struct conn_fault){.reason = "the daemon has no memory for it"});
+        fault(conn, &(struct framer_fault){.reason = "the daemon has no memory for it"});
         return;
     }
     deliver(conn);
@@ -363,9 +308,9 @@ struct conn_peer conn_get_peer(const struct conn *conn)
     return conn->peer;
 }
 
-enum conn_dialect conn_get_dialect(const struct conn *conn)
+enum framer_dialect conn_get_dialect(const struct conn *conn)
 {
-    return conn->dialect;
+    return conn->framer.dialect;
 }
 
 uint64_t conn_get_bytes_written(const struct conn *conn)
@@ -399,6 +344,7 @@ int conn_accept(struct conn **out_conn, uv_stream_t *server, struct conn_shared 
     conn->shared = shared;
     conn->events = events;
     conn->ctx = ctx;
+    framer_init(&conn->framer, shared->max_message_bytes, shared->max_line_bytes);
     /* A message that is read is at most as large as the scanner allows, plus one read. */
     buffer_init(&conn->in, shared->max_message_bytes + 2 * CONN_READ_BYTES);
     buffer_init(&conn->out, shared->max_unread_bytes);

@@ -1,7 +1,7 @@
 /*
  * conn: one client's socket. Bytes come in, whole messages or lines go up; bytes written go out
- * when the client takes them. It owns the socket, both buffers and the framing: which dialect the
- * first byte chose, and where a message ends. It does not know what a message means.
+ * when the client takes them. It owns the socket and both buffers; where a message ends is its
+ * framer's word. It does not know what a message means.
  *
  *     CONN_OPEN --eof--> CONN_HALF_OPEN --+
  *         |                               +--> CONN_FLUSHING --> CONN_CLOSED
@@ -19,14 +19,9 @@
 #include <uv.h>
 
 #include "buffer.h"
+#include "framer.h"
 
 struct conn;
-
-enum conn_dialect {
-    CONN_UNDECIDED, /* nothing has come yet */
-    CONN_MESSAGEPACK,
-    CONN_TEXT
-};
 
 /* Who is at the other end, by SO_PEERCRED: as it was when it connected. */
 struct conn_peer {
@@ -35,20 +30,12 @@ struct conn_peer {
     gid_t gid;
 };
 
-/* Why a client's bytes are of no use. */
-struct conn_fault {
-    const char *reason;
-    bool has_id; /* the message was a request, and its id could be read */
-    uint32_t id;
-    bool is_too_large; /* its size alone was wrong */
-};
-
 /* `bytes` are the conn's, and gone when the call returns. */
 struct conn_events {
     void (*on_message)(void *ctx, const uint8_t *bytes, size_t length);
     void (*on_line)(void *ctx, const char *bytes, size_t length); /* without its line end */
     /* The bytes are broken. No more come; the conn is for its owner to close. */
-    void (*on_fault)(void *ctx, const struct conn_fault *fault);
+    void (*on_fault)(void *ctx, const struct framer_fault *fault);
     /* Everything was handed up, and the client sends no more; it may still read. */
     void (*on_end)(void *ctx);
     /* The client is gone: nobody reads any more. */
@@ -75,7 +62,7 @@ int conn_accept(struct conn **out_conn, uv_stream_t *server, struct conn_shared 
                 const struct conn_events *events, void *ctx);
 
 struct conn_peer conn_get_peer(const struct conn *conn);
-enum conn_dialect conn_get_dialect(const struct conn *conn);
+enum framer_dialect conn_get_dialect(const struct conn *conn);
 uint64_t conn_get_bytes_written(const struct conn *conn);
 
 /*

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "request_field.h"
+#include "request_internal.h"
 
 static bool is_one_of(const char *word, const char *const *words)
 {
@@ -20,7 +21,7 @@ static bool is_one_of(const char *word, const char *const *words)
 
 /* ---- Parts ---------------------------------------------------------------------------------- */
 
-static int code_of(int result)
+int request_code_of(int result)
 {
     return result == 0 ? 0 : result == -ENOMEM ? FETCHPOOL_BUSY : FETCHPOOL_BAD_REQUEST;
 }
@@ -163,7 +164,7 @@ static int take_proxy(struct request *request, struct wire_str proxy, const stru
                       struct wire_why *why)
 {
     if (!proxy.data)
-        return code_of(copy_str(&request->proxy, wire_str_of(config->proxy_url)));
+        return request_code_of(copy_str(&request->proxy, wire_str_of(config->proxy_url)));
     if (!config->allow_client_proxy)
         return refuse(FETCHPOOL_DENIED, why,
                       "proxy: clients may not choose one ([proxy] allow_client)");
@@ -252,7 +253,7 @@ static int fill(struct request *request, const struct wire_fetch *fetch,
         result = copy_tls(request, &fetch->tls);
     if (result == 0)
         result = copy_str(&request->tag, fetch->tag);
-    return code_of(result);
+    return request_code_of(result);
 }
 
 int request_create(struct request **out_request, const struct wire_fetch *fetch,
@@ -274,7 +275,7 @@ int request_create(struct request **out_request, const struct wire_fetch *fetch,
     return code;
 }
 
-static void free_secret(char *text)
+void request_free_secret(char *text)
 {
     if (text)
         explicit_bzero(text, strlen(text));
@@ -291,101 +292,11 @@ void request_destroy(struct request *request)
     free(request->body);
     free(request->tls_ca);
     free(request->tls_cert);
-    free_secret(request->tls_key);
+    request_free_secret(request->tls_key);
     free(request->tls_server_name);
-    free_secret(request->proxy);
+    request_free_secret(request->proxy);
     free(request->tag);
     free(request);
-}
-
-/* ---- Redirects ------------------------------------------------------------------------------ */
-
-bool request_is_redirect(unsigned status)
-{
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-static bool becomes_get(const struct request *request, unsigned status)
-{
-    if (status == 303)
-        return strcmp(request->method, "HEAD") != 0;
-    return (status == 301 || status == 302) && strcmp(request->method, "POST") == 0;
-}
-
-/* RFC 9110, 15.4: what described the body goes with it; credentials stay with their origin. */
-static bool field_goes_along(const char *name, bool loses_body, bool leaves_origin)
-{
-    if (loses_body && strncasecmp(name, "Content-", 8) == 0)
-        return false;
-    return !leaves_origin ||
-           (strcasecmp(name, "Authorization") != 0 && strcasecmp(name, "Cookie") != 0);
-}
-
-static int fields_for_redirect(struct field_list *out_fields, const struct request *request,
-                               bool loses_body, bool leaves_origin)
-{
-    field_list_init(out_fields, request->fields.text.limit);
-    const struct wire_field *fields = field_list_fields(&request->fields);
-    for (size_t i = 0; i < request->fields.count; i++) {
-        if (!field_goes_along(fields[i].name.data, loses_body, leaves_origin))
-            continue;
-        int result = field_list_add(out_fields, fields[i].name, fields[i].value);
-        if (result < 0) {
-            field_list_finish(out_fields);
-            return result;
-        }
-    }
-    return 0;
-}
-
-/* Takes the new method. */
-static void become_get(struct request *request, char *get)
-{
-    free(request->method);
-    request->method = get;
-    free(request->body);
-    request->body = NULL;
-    request->body_length = 0;
-}
-
-/* The client's certificate and the name it asked for were meant for the origin it named. */
-static void drop_identity(struct request *request)
-{
-    free(request->tls_cert);
-    free_secret(request->tls_key);
-    free(request->tls_server_name);
-    request->tls_cert = request->tls_key = request->tls_server_name = NULL;
-}
-
-int request_redirect(struct request *request, unsigned status, struct wire_str location,
-                     const struct config *config, struct wire_why *why)
-{
-    struct url url;
-    struct field_list fields;
-    bool loses_body = becomes_get(request, status);
-    wire_why_set(why, "the daemon is out of memory");
-    int result = url_resolve(&url, &request->url, location, config->max_url_bytes, why);
-    if (result < 0)
-        return code_of(result);
-    bool leaves_origin = strcmp(url.origin, request->url.origin) != 0;
-    char *get = loses_body ? strdup("GET") : NULL;
-    result = loses_body && !get ? -ENOMEM
-                                : fields_for_redirect(&fields, request, loses_body, leaves_origin);
-    if (result < 0) {
-        url_finish(&url);
-        free(get);
-        return code_of(result);
-    }
-    url_finish(&request->url);
-    request->url = url;
-    field_list_finish(&request->fields);
-    request->fields = fields;
-    request->redirects_left--;
-    if (loses_body)
-        become_get(request, get);
-    if (leaves_origin)
-        drop_identity(request);
-    return 0;
 }
 
 /* ---- Questions ------------------------------------------------------------------------------ */

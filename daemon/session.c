@@ -49,7 +49,7 @@ static void remove_call(struct call *call)
 /* The text dialect answers in order, so it runs one command at a time. */
 static size_t most_calls(const struct session *session)
 {
-    return conn_get_dialect(session->conn) == CONN_TEXT
+    return conn_get_dialect(session->conn) == FRAMER_TEXT
                ? 1
                : session->set->fetches->config->requests_per_client;
 }
@@ -65,7 +65,7 @@ static void abandon_calls(struct session *session)
 
 /* ---- End of a session ----------------------------------------------------------------------- */
 
-static void close_session(struct session *session)
+void session_close(struct session *session)
 {
     abandon_calls(session);
     conn_close(session->conn);
@@ -75,14 +75,18 @@ static void close_session(struct session *session)
 static void close_if_finished(struct session *session)
 {
     if (session->has_input_ended && HASH_COUNT(session->calls) == 0)
-        close_session(session);
+        session_close(session);
+}
+
+void session_abort(struct session *session)
+{
+    abandon_calls(session);
+    conn_abort(session->conn);
 }
 
 static void on_gone(void *ctx)
 {
-    struct session *session = ctx;
-    abandon_calls(session);
-    conn_abort(session->conn);
+    session_abort(ctx);
 }
 
 static void on_closed(void *ctx)
@@ -263,7 +267,7 @@ static void offend(struct session *session, const char *reason)
     struct conn_peer peer = conn_get_peer(session->conn);
     set->fetches->stats->messages_broken++;
     offence_log_write(set->offences, uv_hrtime() / NS_PER_MS, peer.uid, peer.pid, reason);
-    close_session(session);
+    session_close(session);
 }
 
 static void on_message(void *ctx, const uint8_t *bytes, size_t length)
@@ -314,7 +318,7 @@ static void on_line(void *ctx, const char *bytes, size_t length)
         conn_flush(session->conn);
         break;
     case CONSOLE_QUIT:
-        close_session(session);
+        session_close(session);
         break;
     case CONSOLE_WRONG:
         session_reply_error(session, 0, 0, command.why.text);
@@ -324,11 +328,11 @@ static void on_line(void *ctx, const char *bytes, size_t length)
 
 /* ---- What else the conn says ---------------------------------------------------------------- */
 
-static void on_fault(void *ctx, const struct conn_fault *fault)
+static void on_fault(void *ctx, const struct framer_fault *fault)
 {
     struct session *session = ctx;
     int code = fault->is_too_large ? FETCHPOOL_TOO_LARGE : FETCHPOOL_BAD_REQUEST;
-    if (fault->has_id || conn_get_dialect(session->conn) == CONN_TEXT)
+    if (fault->has_id || conn_get_dialect(session->conn) == FRAMER_TEXT)
         session_reply_error(session, fault->id, code, fault->reason);
     offend(session, fault->reason);
 }
@@ -349,7 +353,7 @@ static const struct conn_events conn_events = {
     .on_closed = on_closed,
 };
 
-/* ---- Life and the set ----------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 int session_accept(struct session_set *set, uv_stream_t *server)
 {
@@ -366,39 +370,4 @@ int session_accept(struct session_set *set, uv_stream_t *server)
     set->count++;
     set->fetches->stats->clients_accepted++;
     return 0;
-}
-
-void session_set_drain(struct session_set *set)
-{
-    struct session *session;
-    set->is_draining = true;
-    DL_FOREACH (set->first, session) {
-        if (session->said_hello)
-            session_say_goaway(session);
-    }
-}
-
-void session_set_cancel_all(struct session_set *set, const char *reason)
-{
-    struct session *session, *next_session;
-    DL_FOREACH_SAFE (set->first, session, next_session) {
-        /* Each answer ends a call, and the last words to a client that is gone end all of them. */
-        while (session->calls)
-            fetch_cancel(session->calls->fetch, FETCHPOOL_SHUTTING_DOWN, FETCHPOOL_CANCELLED_SENT,
-                         reason);
-    }
-}
-
-void session_set_close_all(struct session_set *set)
-{
-    struct session *session, *next;
-    DL_FOREACH_SAFE (set->first, session, next)
-        close_session(session);
-}
-
-void session_set_abort_all(struct session_set *set)
-{
-    struct session *session, *next;
-    DL_FOREACH_SAFE (set->first, session, next)
-        on_gone(session);
 }

@@ -26,6 +26,11 @@ struct session {
     struct session *prev, *next;
 };
 
+/* Sends what is written, then closes. What runs is abandoned. */
+void session_close(struct session *session);
+/* Closes at once. */
+void session_abort(struct session *session);
+
 /* Every answer is in the session's dialect; the id matters to MessagePack only. */
 void session_reply_error(struct session *session, uint32_t id, int code, const char *message);
 void session_reply_outcome(struct session *session, uint32_t id,

@@ -17,7 +17,7 @@
 
 static bool is_text(const struct session *session)
 {
-    return conn_get_dialect(session->conn) == CONN_TEXT;
+    return conn_get_dialect(session->conn) == FRAMER_TEXT;
 }
 
 /* ---- Errors --------------------------------------------------------------------------------- */

@@ -129,7 +129,8 @@ static int take_apart(struct url *url, CURLU *handle, struct wire_why *why)
         return result;
     url->is_tls = strcasecmp(scheme, "https") == 0;
     free(scheme);
-    /* The URL first: for a host that has no xn-- form, libcurl 8.14 leaks when asked for the host. */
+    /* The URL first: for a host that has no xn-- form, libcurl 8.14 leaks when asked for the host.
+     */
     result = copy_part(&url->text, handle, CURLUPART_URL, TEXT_FLAGS, why);
     if (result == 0)
         result = copy_part(&url->host, handle, CURLUPART_HOST, TEXT_FLAGS, why);

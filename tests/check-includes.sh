@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # A line is a floor; a room is all files that begin with its name: "pool" is pool.[ch] and
 # pool_*.[ch]. Rooms of one floor do not know each other.
 floors='
-log stats url field_list loop_meter console socket_path
+log stats url field_list loop_meter console socket_path framer
 config offence listener conn
 request
 pool

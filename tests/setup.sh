@@ -91,9 +91,12 @@ install_quietly() {
         guarded=yes
     fi
     status=0
+    log=$(mktemp)
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        -o Dpkg::Use-Pty=0 "$@" </dev/null >&2 || status=$?
+        -o Dpkg::Use-Pty=0 "$@" </dev/null >"$log" 2>&1 || status=$?
     [ "$guarded" = no ] || as_root rm -f "$guard"
+    [ "$status" = 0 ] || cat "$log" >&2
+    rm -f "$log"
     [ "$status" = 0 ] || die "apt-get could not install: $*"
 }
 

@@ -1,0 +1,100 @@
+/* The framer: the dialect by the first byte, and where messages and lines end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "framer.h"
+
+static struct framer framer;
+static struct framer_fault fault;
+static size_t whole;
+
+static int set_up(void **state)
+{
+    (void)state;
+    framer_init(&framer, 100, 10);
+    return 0;
+}
+
+static enum framer_result next(const char *bytes, size_t length, bool is_last)
+{
+    whole = 0;
+    return framer_next(&framer, (const uint8_t *)bytes, length, is_last, &whole, &fault);
+}
+
+static void only_arrays_and_letters_begin_a_dialect(void **state)
+{
+    for (int first = 0; first < 256; first++) {
+        char bytes[] = {(char)first};
+        bool is_array = first == 0x93 || first == 0x94 || first == 0xdc || first == 0xdd;
+        bool is_letter = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z');
+        set_up(state);
+        assert_int_equal(next(bytes, 1, false),
+                         is_array || is_letter ? FRAMER_MORE : FRAMER_BROKEN);
+        assert_int_equal(framer.dialect, is_array    ? FRAMER_MESSAGEPACK
+                                         : is_letter ? FRAMER_TEXT
+                                                     : FRAMER_UNDECIDED);
+    }
+}
+
+static void a_line_that_comes_byte_by_byte_is_found_once(void **state)
+{
+    (void)state;
+    const char line[] = "ping\nquit";
+    for (size_t length = 1; length < 5; length++)
+        assert_int_equal(next(line, length, false), FRAMER_MORE);
+    assert_int_equal(next(line, 9, false), FRAMER_WHOLE);
+    assert_int_equal(whole, 5);
+    assert_int_equal(next(line + 5, 4, false), FRAMER_MORE);
+    assert_int_equal(next(line + 5, 4, true), FRAMER_WHOLE); /* the last one needs no end */
+    assert_int_equal(whole, 4);
+}
+
+static void a_line_is_bounded_whether_it_ends_or_not(void **state)
+{
+    assert_int_equal(next("123456789\n", 10, false), FRAMER_BROKEN); /* no dialect */
+    set_up(state);
+    assert_int_equal(next("a23456789\n", 10, false), FRAMER_WHOLE);
+    assert_int_equal(next("a234567890\n", 11, false), FRAMER_BROKEN);
+    assert_true(fault.is_too_large);
+    set_up(state);
+    assert_int_equal(next("a2345678901", 11, false), FRAMER_BROKEN);
+}
+
+static void a_message_split_anywhere_is_found_once(void **state)
+{
+    const char bytes[] = "\x94\x00\x05\xa4ping\x90\x93";
+    for (size_t cut = 1; cut < 9; cut++) {
+        set_up(state);
+        assert_int_equal(next(bytes, cut, false), FRAMER_MORE);
+        assert_int_equal(next(bytes, 10, false), FRAMER_WHOLE);
+        assert_int_equal(whole, 9);
+    }
+}
+
+static void a_broken_request_is_known_by_its_id(void **state)
+{
+    (void)state;
+    assert_int_equal(next("\x94\x00\x05\xdb\xff\xff\xff\xff", 8, false), FRAMER_BROKEN);
+    assert_true(fault.has_id && fault.is_too_large);
+    assert_int_equal(fault.id, 5);
+    set_up(state);
+    assert_int_equal(next("\x94\x01\x05\xc1", 4, false), FRAMER_BROKEN); /* no request */
+    assert_false(fault.has_id || fault.is_too_large);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(only_arrays_and_letters_begin_a_dialect, set_up),
+        cmocka_unit_test_setup(a_line_that_comes_byte_by_byte_is_found_once, set_up),
+        cmocka_unit_test_setup(a_line_is_bounded_whether_it_ends_or_not, set_up),
+        cmocka_unit_test_setup(a_message_split_anywhere_is_found_once, set_up),
+        cmocka_unit_test_setup(a_broken_request_is_known_by_its_id, set_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
