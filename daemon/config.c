@@ -32,12 +32,13 @@ const struct config_key config_keys[] = {
      "unused "
      "for longest is closed."},
     {"pool", "idle_timeout", CONFIG_DURATION, AT(pool_idle_timeout_ms), "55s", 1000, DAY_MS,
-     "A connection unused for longer is not used again. Below what servers close at: 60s and 75s "
+     "A connection unused for longer, in whole seconds, is not used again. Below what servers "
+     "close at: 60s and 75s "
      "are common."},
     {"pool", "lifetime", CONFIG_DURATION, AT(pool_lifetime_ms), "10m", 1000, 30 * DAY_MS,
      "A connection older than this is not used again, so that a name that moved is followed."},
     {"pool", "dns_ttl", CONFIG_DURATION, AT(dns_ttl_ms), "60s", 0, DAY_MS,
-     "How long a looked-up name is believed."},
+     "How long a looked-up name is believed, in whole seconds, rounded up."},
 
     {"timeouts", "total", CONFIG_DURATION, AT(total_timeout_ms), "300s", 1, DAY_MS,
      "A whole request, where its client gives no timeout."},
@@ -45,14 +46,14 @@ const struct config_key config_keys[] = {
      "From the request's arrival to its being sent (name look-up, TCP and TLS), where the client "
      "gives no connect_timeout."},
     {"timeouts", "first_byte", CONFIG_DURATION, AT(first_byte_timeout_ms), "120s", 1, DAY_MS,
-     "From sending the request to the first byte of its answer, where the client gives no "
-     "first_byte_timeout."},
+     "From the start of sending the request, its body included, to the end of the answer's header "
+     "fields, where the client gives no first_byte_timeout."},
     {"timeouts", "idle", CONFIG_DURATION, AT(idle_timeout_ms), "60s", 1, DAY_MS,
      "Between two bytes of an answer, where the client gives no idle_timeout."},
     {"timeouts", "drain", CONFIG_DURATION, AT(drain_timeout_ms), "30s", 0, HOUR_MS,
      "After SIGTERM, how long running requests may take to finish."},
 
-    {"limits", "max_message", CONFIG_BYTES, AT(max_message_bytes), "16MiB", 4 * KIB, GIB,
+    {"limits", "max_message", CONFIG_BYTES, AT(max_message_bytes), "16MiB", 4 * KIB, 16 * MIB,
      "One message from a client, its request body included."},
     {"limits", "max_body", CONFIG_BYTES, AT(max_body_bytes), "16MiB", 1, GIB,
      "One response body, decoded; also the most that a client may ask for."},

@@ -298,7 +298,7 @@ static void end_with_failure(struct fetch *fetch, const struct transfer_result *
 {
     struct wire_why why = result->why;
     int code = result->code;
-    bool is_not_sent = code >= FETCHPOOL_BUSY && code < FETCHPOOL_TIMEOUT_SENT;
+    bool is_not_sent = code < FETCHPOOL_TIMEOUT_SENT;
     if (is_not_sent && fetch->redirects > 0 && !fetch->is_repeatable) {
         wire_why_set(&why, "redirect to %s: %s", fetch->request->url.origin, result->why.text);
         code = FETCHPOOL_REDIRECTS;

@@ -261,6 +261,12 @@ static void on_close(void *ctx, struct pool_socket *sock)
 
 /* ---- Jobs ----------------------------------------------------------------------------------- */
 
+/* libcurl counts these in seconds; 0 would mean something else than "short". */
+static long seconds_of(uint64_t ms)
+{
+    return (long)((ms + 999) / 1000);
+}
+
 CURLcode pool_prepare(struct pool *pool, CURL *easy, bool shares_sessions)
 {
     const struct config *config = pool->config;
@@ -274,9 +280,9 @@ CURLcode pool_prepare(struct pool *pool, CURL *easy, bool shares_sessions)
     SET(CURLOPT_CLOSESOCKETDATA, pool); /* outlives the handle: the connection copies it */
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_QUICK_EXIT, 1L); /* a cancel must not wait for a name look-up's thread */
-    SET(CURLOPT_MAXAGE_CONN, (long)(config->pool_idle_timeout_ms / 1000));
-    SET(CURLOPT_MAXLIFETIME_CONN, (long)(config->pool_lifetime_ms / 1000));
-    SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)(config->dns_ttl_ms / 1000));
+    SET(CURLOPT_MAXAGE_CONN, seconds_of(config->pool_idle_timeout_ms));
+    SET(CURLOPT_MAXLIFETIME_CONN, seconds_of(config->pool_lifetime_ms));
+    SET(CURLOPT_DNS_CACHE_TIMEOUT, seconds_of(config->dns_ttl_ms));
     if (shares_sessions)
         SET(CURLOPT_SHARE, pool->sessions);
 #undef SET

@@ -64,6 +64,9 @@ void pool_remove(struct pool *pool, struct pool_job *job);
 
 /* ---- Connections ---------------------------------------------------------------------------- */
 
+/* "address:port"; an IPv6 address is in brackets, with its scope, if any, left out. */
+#define POOL_PEER_BYTES 64
+
 /* What can be said of a connection. */
 struct pool_connection_info {
     uint64_t id; /* libcurl's CURLINFO_CONN_ID */

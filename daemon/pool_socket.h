@@ -18,11 +18,9 @@
 #include <uthash.h>
 #include <uv.h>
 
-/* "address:port"; an IPv6 address is in brackets, with its scope, if any, left out. */
-#define POOL_PEER_BYTES 64
+#include "pool.h"
 
 struct pool_sockets;
-struct pool_connection;
 
 struct pool_socket {
     struct pool_sockets *sockets;

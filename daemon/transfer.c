@@ -23,7 +23,8 @@ struct transfer {
 
     struct pool_connection *connection; /* NULL until the request is sent */
     bool is_reused;
-    unsigned sends; /* how often libcurl has been about to write the request */
+    char peer[POOL_PEER_BYTES]; /* once the connection is released */
+    unsigned sends;             /* how often libcurl has been about to write the request */
 
     struct transfer_head head;
     struct field_list fields;
@@ -197,7 +198,7 @@ static uint64_t difference(uint64_t later, uint64_t earlier)
 }
 
 /* libcurl's times are points from the start; each phase is what lies between two of them. */
-void transfer_measure(const struct transfer *transfer, struct transfer_result *out_result)
+static void measure(const struct transfer *transfer, struct transfer_result *out_result)
 {
     CURL *easy = transfer->job.easy;
     if (transfer->connection)
@@ -264,16 +265,29 @@ static int explain(const struct transfer *transfer, CURLcode code, struct wire_w
     return transfer_error_translate(&failure, out_why);
 }
 
+/* The record may go with it: what the result says of it is the transfer's own from now on. */
+static void release_connection(struct transfer *transfer, struct transfer_result *result)
+{
+    if (!transfer->connection)
+        return;
+    snprintf(transfer->peer, sizeof transfer->peer, "%s", result->connection.peer);
+    result->connection.peer = transfer->peer;
+    result->connection.origin = transfer->request->url.origin;
+    pool_connection_release(transfer->connection);
+    transfer->connection = NULL;
+}
+
 static void on_job_done(struct pool_job *job, CURLcode code)
 {
     struct transfer *transfer = (struct transfer *)job; /* its first member */
     struct transfer_result result = {0};
     transfer->is_done = true;
-    transfer_measure(transfer, &result);
+    measure(transfer, &result);
     if (code == CURLE_OK && !transfer->has_head)
         code = CURLE_GOT_NOTHING; /* libcurl is content with a head that was cut off */
     if (code != CURLE_OK)
         result.code = explain(transfer, code, &result.why);
+    release_connection(transfer, &result); /* whoever hears of the end finds it idle */
     transfer->events->on_done(transfer->ctx, &result);
 }
 

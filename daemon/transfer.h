@@ -57,6 +57,3 @@ const struct transfer_head *transfer_get_head(const struct transfer *transfer);
 
 /* What it is at, for the sentence of a timeout: "look up example.com", "connect to …". */
 void transfer_describe_step(const struct transfer *transfer, struct wire_why *out_step);
-
-/* Where it has got to by now, for an end that it did not come to by itself. */
-void transfer_measure(const struct transfer *transfer, struct transfer_result *out_result);

@@ -38,6 +38,12 @@ static CURLcode add_field(struct curl_slist **list, const struct wire_field *fie
     return code;
 }
 
+static bool method_has_body(const struct request *request)
+{
+    return request->body || strcmp(request->method, "POST") == 0 ||
+           strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
+}
+
 /* Fields that libcurl would add by itself and the client did not ask for. */
 static CURLcode suppress(struct curl_slist **list, const struct request *request, const char *name,
                          const char *line)
@@ -55,7 +61,7 @@ static CURLcode set_fields(struct transfer_setup *setup, CURL *easy, const struc
         code = add_field(&setup->fields, &fields[i]);
     if (code == CURLE_OK)
         code = suppress(&setup->fields, request, "Accept", "Accept:");
-    if (code == CURLE_OK && request->body)
+    if (code == CURLE_OK && method_has_body(request))
         code = suppress(&setup->fields, request, "Content-Type", "Content-Type:");
     if (code == CURLE_OK)
         code = add_line(&setup->fields, "Expect:"); /* a body goes out with its head */
@@ -74,12 +80,6 @@ static CURLcode set_fields(struct transfer_setup *setup, CURL *easy, const struc
 }
 
 /* ---- Method and body ------------------------------------------------------------------------ */
-
-static bool method_has_body(const struct request *request)
-{
-    return request->body || strcmp(request->method, "POST") == 0 ||
-           strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
-}
 
 static CURLcode set_method(CURL *easy, const struct request *request)
 {

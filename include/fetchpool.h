@@ -193,8 +193,9 @@ int fetchpool_request_set_body(struct fetchpool_request *request, const void *by
  * timeout      the whole request, from its arrival at the daemon to the last byte. The call itself
  *              returns at most FETCHPOOL_GRACE_MS later, even if the daemon hangs.
  * queue        the wait for a free place in the daemon
- * connect      name look-up, TCP and TLS together
- * first_byte   from the request's being sent to the first byte of the answer
+ * connect      name look-up, TCP and TLS together, anew for each redirect
+ * first_byte   from the start of sending the request, its body included, to the end of the
+ *              answer's header fields
  * idle         between two bytes of the answer
  */
 int fetchpool_request_set_timeout(struct fetchpool_request *request, uint32_t timeout_ms);

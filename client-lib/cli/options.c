@@ -22,6 +22,7 @@ enum {
     OPTION_COMPRESSED,
     OPTION_HTTP_1_1,
     OPTION_HTTP_2,
+    OPTION_HTTP_2_ONLY,
     OPTION_CACERT,
     OPTION_KEY,
     OPTION_JSON,
@@ -55,6 +56,7 @@ static const struct option words[] = {
     {"user", required_argument, NULL, 'u'},
     {"http1.1", no_argument, NULL, OPTION_HTTP_1_1},
     {"http2", no_argument, NULL, OPTION_HTTP_2},
+    {"http2-prior-knowledge", no_argument, NULL, OPTION_HTTP_2_ONLY},
     {"cacert", required_argument, NULL, OPTION_CACERT},
     {"cert", required_argument, NULL, 'E'},
     {"key", required_argument, NULL, OPTION_KEY},
@@ -219,8 +221,12 @@ static int read_option(struct options *options, int option)
         *flag = true;
     else if (word)
         *word = optarg;
-    else if (option == OPTION_HTTP_1_1 || option == OPTION_HTTP_2)
-        options->http = option == OPTION_HTTP_2 ? FETCHPOOL_HTTP_2 : FETCHPOOL_HTTP_1_1;
+    else if (option == OPTION_HTTP_1_1)
+        options->http = FETCHPOOL_HTTP_1_1;
+    else if (option == OPTION_HTTP_2) /* as curl's: where TLS negotiates it, else HTTP/1.1 */
+        options->http = FETCHPOOL_HTTP_AUTO;
+    else if (option == OPTION_HTTP_2_ONLY)
+        options->http = FETCHPOOL_HTTP_2;
     else if (option == 'V' || option == 'h')
         options->action = option == 'V' ? ACTION_VERSION : ACTION_HELP;
     else

@@ -33,6 +33,7 @@ const char usage_text[] =
     "  -e, --referer URL\n"
     "  -u, --user USER:PASSWORD   basic authentication\n"
     "      --http1.1, --http2     this version of HTTP\n"
+    "      --http2-prior-knowledge  HTTP/2 or an error\n"
     "      --cacert FILE          trust these authorities only (PEM)\n"
     "  -E, --cert FILE            a client certificate (PEM), with its key unless --key has it\n"
     "      --key FILE\n"

@@ -57,12 +57,57 @@ int wire_read_fields(struct wire_field **out_fields, size_t *out_count,
     return 0;
 }
 
+/* How many bytes follow this first byte of a UTF-8 sequence; -1 if none can begin with it. */
+static int tail_length(unsigned char first)
+{
+    return first < 0x80   ? 0
+           : first < 0xc2 ? -1
+           : first < 0xe0 ? 1
+           : first < 0xf0 ? 2
+           : first < 0xf5 ? 3
+                          : -1;
+}
+
+/* RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
+static bool is_utf8(struct wire_str str)
+{
+    const unsigned char *at = (const unsigned char *)str.data;
+    const unsigned char *end = at + str.length;
+    while (at < end) {
+        unsigned char first = *at++;
+        int tail = tail_length(first);
+        if (tail < 0 || tail > end - at)
+            return false;
+        bool is_bad_second = (first == 0xe0 && *at < 0xa0) || (first == 0xed && *at > 0x9f) ||
+                             (first == 0xf0 && *at < 0x90) || (first == 0xf4 && *at > 0x8f);
+        if (tail > 0 && is_bad_second)
+            return false;
+        for (; tail > 0; tail--) {
+            if ((*at++ & 0xc0) != 0x80)
+                return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Origins send values that are not UTF-8, in Latin-1 or worse. As `str` they would make many
+ * libraries refuse the whole message; as `bin` they cost nobody anything.
+ */
+static void pack_value(msgpack_packer *packer, struct wire_str value)
+{
+    if (is_utf8(value))
+        wire_pack_str(packer, value);
+    else
+        wire_pack_bin(packer, value);
+}
+
 void wire_pack_fields(msgpack_packer *packer, const struct wire_field *fields, size_t count)
 {
     msgpack_pack_array(packer, count);
     for (size_t i = 0; i < count; i++) {
         msgpack_pack_array(packer, 2);
         wire_pack_str(packer, fields[i].name);
-        wire_pack_str(packer, fields[i].value);
+        pack_value(packer, fields[i].value);
     }
 }

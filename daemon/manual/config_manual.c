@@ -19,8 +19,7 @@ static const char head[] =
     "value out of its range are errors: the daemon says file, line and what was expected, and "
     "does not start. *fetchpoold --config FILE --check* prints what is in force.\n\n"
     "Sizes are in bytes, or have one of the suffixes KiB, MiB and GiB. Durations have one of the "
-    "suffixes ms, s, m, h and d. Every limit holds for the whole daemon, whoever its clients "
-    "are.\n\n";
+    "suffixes ms, s, m, h and d.\n\n";
 
 static const char foot[] = "# EXAMPLE\n\n"
                            "```\n"

@@ -235,6 +235,47 @@ static void a_response_comes_back_the_same(void **state)
     buffer_finish(&buffer);
 }
 
+/* Packs one field and says whether its value went out as bin. */
+static bool goes_as_bin(const char *bytes)
+{
+    const struct wire_field field = {{"x", 1}, wire_str_of(bytes)};
+    struct wire_response sent = {.status = 200, .fields = &field, .field_count = 1};
+    struct buffer buffer = buffer_of();
+    wire_response_encode(&buffer, 0, &sent);
+    const uint8_t *name = memmem(buffer.data, buffer.length, "\x92\xa1x", 3);
+    assert_non_null(name);
+    bool is_bin = name[3] == 0xc4;
+    buffer_finish(&buffer);
+    return is_bin;
+}
+
+static void values_that_are_not_utf8_go_as_bin(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"",
+                                       "abc",
+                                       "\xc3\xa4",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x98\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {"\xff",
+                                      "\x80",
+                                      "a\xc3",
+                                      "\xc0\x80",
+                                      "\xe0\x80\x80",
+                                      "\xed\xa0\x80",
+                                      "\xf0\x80\x80\x80",
+                                      "\xf4\x90\x80\x80",
+                                      "\xe2\x82",
+                                      "\xc3(",
+                                      "\xf5\x80\x80\x80"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_false(goes_as_bin(good[i]));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_true(goes_as_bin(bad[i]));
+}
+
 static void an_error_comes_back_the_same_and_a_malformed_one_is_still_an_error(void **state)
 {
     (void)state;
@@ -345,6 +386,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_with_a_fetch_is_named),
         cmocka_unit_test(what_says_nothing_new_is_accepted),
         cmocka_unit_test(a_response_comes_back_the_same),
+        cmocka_unit_test(values_that_are_not_utf8_go_as_bin),
         cmocka_unit_test(an_error_comes_back_the_same_and_a_malformed_one_is_still_an_error),
         cmocka_unit_test(what_is_no_envelope_is_refused),
         cmocka_unit_test(a_sentence_shows_no_byte_that_could_steer_a_terminal),

@@ -1,0 +1,122 @@
+"""Fixtures and the deadline. What they start is in tests/support."""
+
+import contextlib
+import pathlib
+import shutil
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support.certificates import Authority  # noqa: E402
+from support.daemon import FETCHPOOLD, Daemon, temporary_directory  # noqa: E402
+from support.nginx import Nghttpd, Nginx  # noqa: E402
+from support.timing import scaled  # noqa: E402
+
+DEADLINE = 30
+
+
+# ---- The deadline --------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def deadline(seconds, what):
+    def expired(*_):
+        pytest.fail(f"{what} took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def seconds_for(item):
+    mark = item.get_closest_marker("deadline")
+    return scaled(mark.args[0] if mark else DEADLINE)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item):
+    with deadline(scaled(60), "the test's preparation"):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    with deadline(seconds_for(item), "the test"):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item):
+    with deadline(scaled(60), "cleaning up after the test"):
+        yield
+
+
+# ---- For the whole run ---------------------------------------------------------------------------
+
+@pytest.fixture(scope="session")
+def run_directory():
+    directory = temporary_directory()
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def authority(run_directory):
+    return Authority(run_directory / "authority")
+
+
+@pytest.fixture(scope="session")
+def nginx(run_directory, authority):
+    server = Nginx(run_directory / "nginx", authority)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def nghttpd(run_directory, authority):
+    server = Nghttpd(run_directory / "nghttpd", authority)
+    yield server
+    server.stop()
+
+
+# ---- For one test --------------------------------------------------------------------------------
+
+@pytest.fixture
+def start_daemon(authority):
+    """start_daemon({"limits": {"max_body": 1000}}, ...): a daemon that trusts the run's authority."""
+    assert FETCHPOOLD.exists(), f"build first: there is no {FETCHPOOLD}"
+    started = []
+
+    def start(config=None, **options):
+        sections = {"tls": {"ca_file": authority.pem}}
+        for section, keys in (config or {}).items():
+            sections.setdefault(section, {}).update(keys)
+        started.append(Daemon(sections, **options))
+        return started[-1]
+
+    yield start
+    with contextlib.ExitStack() as stack:  # every daemon is ended, even if one complains
+        for each in started:
+            stack.callback(each.finish)
+
+
+@pytest.fixture
+def daemon(start_daemon):
+    return start_daemon()
+
+
+@pytest.fixture
+def client(daemon):
+    return daemon.client()
+
+
+@pytest.fixture
+def tag(request):
+    """Unique to the test, for targets that are looked for in an origin's log."""
+    return f"tag={abs(hash(request.node.nodeid)):x}"
