@@ -19,7 +19,8 @@
 
 static int set_connect_timeout(int fd, int left_ms)
 {
-    struct timeval timeout = {.tv_sec = left_ms / 1000, .tv_usec = left_ms % 1000 * 1000};
+    struct timeval timeout = {.tv_sec = left_ms / 1000,
+                              .tv_usec = (suseconds_t)(left_ms % 1000) * 1000};
     if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) < 0)
         return -errno;
     return 0;

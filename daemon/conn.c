@@ -13,7 +13,7 @@
 
 /* Unsent bytes beyond which nothing more is read: a client that does not read its answers gets no
  * more of them. One reply of any size may be under way beside it. */
-#define UNSENT_BYTES (256 * 1024)
+#define UNSENT_BYTES ((size_t)256 * 1024)
 
 enum conn_state { CONN_OPEN, CONN_HALF_OPEN, CONN_FLUSHING, CONN_CLOSED };
 
@@ -346,7 +346,7 @@ int conn_accept(struct conn **out_conn, uv_stream_t *server, struct conn_shared 
     conn->ctx = ctx;
     framer_init(&conn->framer, shared->max_message_bytes, shared->max_line_bytes);
     /* A message that is read is at most as large as the scanner allows, plus one read. */
-    buffer_init(&conn->in, shared->max_message_bytes + 2 * CONN_READ_BYTES);
+    buffer_init(&conn->in, shared->max_message_bytes + (uint64_t)2 * CONN_READ_BYTES);
     buffer_init(&conn->out, shared->max_unread_bytes);
     uv_pipe_init(shared->loop, &conn->pipe, 0);
     conn->pipe.data = conn;

@@ -30,11 +30,15 @@ static void print_address(char *out_text, size_t size, const struct sockaddr *ad
 
 static int local_port_of(curl_socket_t fd)
 {
-    struct sockaddr_storage address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {0};
     socklen_t length = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+    if (getsockname(fd, &address.any, &length) < 0)
         return -1;
-    return port_of((const struct sockaddr *)&address);
+    return port_of(&address.any);
 }
 
 /* ---- Poll handles --------------------------------------------------------------------------- */

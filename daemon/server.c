@@ -36,7 +36,7 @@ struct server {
     const struct config *config;
     enum server_state state;
     uv_loop_t loop;
-    uv_signal_t on_term, on_int;
+    uv_signal_t on_term, on_int, on_hup;
     uv_timer_t timer; /* of draining, then of closing */
     struct loop_meter meter;
     struct listener *listener;
@@ -105,6 +105,7 @@ static void end(struct server *server)
     uv_close((uv_handle_t *)&server->timer, NULL);
     uv_close((uv_handle_t *)&server->on_term, NULL);
     uv_close((uv_handle_t *)&server->on_int, NULL);
+    uv_close((uv_handle_t *)&server->on_hup, NULL);
     loop_meter_stop(&server->meter);
 }
 
@@ -177,6 +178,16 @@ static void on_signal(uv_signal_t *handle, int number)
     case SERVER_ENDED:
         break;
     }
+}
+
+/* By custom it asks a daemon to read its configuration again, and would end one that knows it not.
+ */
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    (void)number;
+    log_write(LOG_LEVEL_NOTICE, "SIGHUP: nothing was read again; a changed configuration holds "
+                                "from the next start on");
 }
 
 /* ---- Start ---------------------------------------------------------------------------------- */
@@ -260,9 +271,11 @@ static void start_handles(struct server *server)
     uv_timer_init(&server->loop, &server->timer);
     uv_signal_init(&server->loop, &server->on_term);
     uv_signal_init(&server->loop, &server->on_int);
+    uv_signal_init(&server->loop, &server->on_hup);
     server->timer.data = server->on_term.data = server->on_int.data = server;
     uv_signal_start(&server->on_term, on_signal, SIGTERM);
     uv_signal_start(&server->on_int, on_signal, SIGINT);
+    uv_signal_start(&server->on_hup, on_hangup, SIGHUP);
     loop_meter_start(&server->meter, &server->loop);
 }
 

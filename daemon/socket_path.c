@@ -1,6 +1,7 @@
 /* socket_path: see socket_path.h. */
 #include "socket_path.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -59,6 +60,7 @@ static int lock_take(struct lock *out_lock, const char *socket_path)
 
 static void lock_release(struct lock *lock)
 {
+    assert(lock->path);
     unlink(lock->path);
     close(lock->fd);
     free(lock->path);
@@ -163,7 +165,7 @@ static int explain_lock(int result, const char *path, char *error, size_t size)
 int socket_path_listen(struct socket_path *out_path, const char *path, char *error, size_t size)
 {
     struct sockaddr_un address;
-    struct lock lock;
+    struct lock lock = {.fd = -1};
     int result = make_address(&address, path, error, size);
     if (result < 0)
         return result;
@@ -171,7 +173,7 @@ int socket_path_listen(struct socket_path *out_path, const char *path, char *err
     if (!made.path)
         return fail(-ENOMEM, error, size, path, "out of memory");
     result = lock_take(&lock, path);
-    if (result < 0) {
+    if (result != 0) {
         free(made.path);
         return explain_lock(result, path, error, size);
     }
@@ -189,8 +191,8 @@ int socket_path_listen(struct socket_path *out_path, const char *path, char *err
 void socket_path_remove(const struct socket_path *path)
 {
     struct stat there;
-    struct lock lock;
-    if (!path->path || lock_take(&lock, path->path) < 0)
+    struct lock lock = {.fd = -1};
+    if (!path->path || lock_take(&lock, path->path) != 0)
         return;
     if (lstat(path->path, &there) == 0 && there.st_dev == path->device &&
         there.st_ino == path->inode)

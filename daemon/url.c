@@ -1,6 +1,7 @@
 /* url: see url.h. */
 #include "url.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -64,7 +65,8 @@ static int refuse(CURLUcode code, struct wire_why *why)
 {
     if (code == CURLUE_OUT_OF_MEMORY)
         return -ENOMEM;
-    return wire_why_set(why, "url cannot be understood: %s", curl_url_strerror(code));
+    wire_why_set(why, "url cannot be understood: %s", curl_url_strerror(code));
+    return -EINVAL;
 }
 
 static int copy_part(char **out_text, CURLU *handle, CURLUPart part, unsigned flags,
@@ -74,9 +76,12 @@ static int copy_part(char **out_text, CURLU *handle, CURLUPart part, unsigned fl
     CURLUcode code = curl_url_get(handle, part, &foreign, flags);
     if (code)
         return refuse(code, why);
-    *out_text = strdup(foreign);
+    char *copy = strdup(foreign);
     curl_free(foreign);
-    return *out_text ? 0 : -ENOMEM;
+    if (!copy)
+        return -ENOMEM;
+    *out_text = copy;
+    return 0;
 }
 
 static int check_no_user(CURLU *handle, struct wire_why *why)
@@ -125,8 +130,9 @@ static int take_apart(struct url *url, CURLU *handle, struct wire_why *why)
     int result = check_no_user(handle, why);
     if (result == 0)
         result = copy_part(&scheme, handle, CURLUPART_SCHEME, 0, why);
-    if (result < 0)
+    if (result != 0)
         return result;
+    assert(scheme);
     url->is_tls = strcasecmp(scheme, "https") == 0;
     free(scheme);
     /* The URL first: for a host that has no xn-- form, libcurl 8.14 leaks when asked for the host.
@@ -136,8 +142,9 @@ static int take_apart(struct url *url, CURLU *handle, struct wire_why *why)
         result = copy_part(&url->host, handle, CURLUPART_HOST, TEXT_FLAGS, why);
     if (result == 0)
         result = read_port(url, handle, why);
-    if (result < 0)
+    if (result != 0)
         return result;
+    assert(url->host);
     for (char *c = url->host; *c; c++)
         *c = (char)tolower((unsigned char)*c);
     return build_origin(url);

@@ -82,13 +82,13 @@ enum fetchpool_code {
     FETCHPOOL_INTERNAL = 299,
 
     /* The library's own. */
-    FETCHPOOL_NO_DAEMON = 900,     /* not sent: nothing answers at the socket, or it closed before
-                                      it had read the request */
-    FETCHPOOL_LOST = 901,          /* maybe processed: the daemon went away before it answered */
-    FETCHPOOL_DEADLINE = 902,      /* maybe processed: the daemon did not answer in time */
-    FETCHPOOL_BAD_REPLY = 903,     /* maybe processed: what answered does not speak the protocol */
-    FETCHPOOL_NO_MEMORY = 904,     /* refused: this process could not allocate */
-    FETCHPOOL_BAD_ARGUMENT = 905   /* refused: NULL where something is needed */
+    FETCHPOOL_NO_DAEMON = 900,   /* not sent: nothing answers at the socket, or it closed before
+                                    it had read the request */
+    FETCHPOOL_LOST = 901,        /* maybe processed: the daemon went away before it answered */
+    FETCHPOOL_DEADLINE = 902,    /* maybe processed: the daemon did not answer in time */
+    FETCHPOOL_BAD_REPLY = 903,   /* maybe processed: what answered does not speak the protocol */
+    FETCHPOOL_NO_MEMORY = 904,   /* refused: this process could not allocate */
+    FETCHPOOL_BAD_ARGUMENT = 905 /* refused: NULL where something is needed */
 };
 
 /*

@@ -46,6 +46,16 @@ integration() {
         /usr/bin/python3 -m pytest tests/integration "$@"
 }
 
+layout() {
+    find daemon client-lib include tests -name '*.[ch]' -o -name '*.cc' |
+        xargs clang-format --dry-run -Werror
+}
+
+tidy() {
+    find daemon client-lib -name '*.c' |
+        xargs -P "$jobs" -n 8 clang-tidy -p build/asan --quiet 2>/dev/null
+}
+
 examples() {
     tests/support/examples.sh
 }
@@ -60,7 +70,10 @@ if check 'build: asan' build asan; then
     check 'unit tests: asan' unit_tests asan
     check 'integration tests: asan' integration asan 1 "$@"
 fi
+check 'installation' tests/support/install.sh
 check 'no include points upward' tests/check-includes.sh
+check 'layout' layout
+check 'clang-tidy' tidy
 check 'demo' tests/demo.sh
 
 printf '\n==== summary\n'

@@ -8,8 +8,7 @@
 
 void scanner_init(struct scanner *scanner, uint64_t max_bytes, uint32_t max_elements)
 {
-    *scanner = (struct scanner){
-        .max_bytes = max_bytes, .max_elements = max_elements, .type = -1};
+    *scanner = (struct scanner){.max_bytes = max_bytes, .max_elements = max_elements, .type = -1};
 }
 
 static int broken(struct scanner *scanner, const char *reason)

@@ -439,7 +439,52 @@ def test_a_stop_under_load_loses_nothing(start_daemon, nginx):
 
 def test_sigpipe_and_sighup_do_not_end_it(daemon, nginx):
     daemon.signal(signal.SIGPIPE)
+    daemon.signal(signal.SIGHUP)
+    daemon.await_line("SIGHUP: nothing was read again")
     assert daemon.ask("ping") == "pong"
+
+
+# ---- systemd -------------------------------------------------------------------------------------
+
+def test_a_socket_that_systemd_passes_is_used_and_its_file_left(directory):
+    """The protocol of sd_listen_fds(3) and sd_notify(3), played by hand."""
+    path = directory / "activated"
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(str(directory / "notify"))
+    notify.settimeout(scaled(10))
+    with socket.socket(socket.AF_UNIX) as listening, notify:
+        listening.bind(str(path))
+        listening.listen()
+        early = Client(path)  # before there is a daemon: it waits in the backlog
+        answer = early.send("ping")
+        daemon = subprocess.Popen(
+            ["sh", "-c", f'LISTEN_PID=$$ exec "{FETCHPOOLD}" --socket /nonexistent/elsewhere'],
+            preexec_fn=lambda: os.dup2(listening.fileno(), 3), pass_fds=[3],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=environment(directory, LISTEN_FDS="1", NOTIFY_SOCKET=str(directory / "notify")))
+        try:
+            assert b"READY=1" in notify.recv(4096)
+            assert early.receive(answer) == "pong"
+            daemon.send_signal(signal.SIGTERM)
+            assert b"STOPPING=1" in notify.recv(4096)
+            _, errors = daemon.communicate(timeout=scaled(10))
+        finally:
+            daemon.kill()
+            daemon.wait()
+        early.close()
+    assert daemon.returncode == 0, errors
+    assert f"listening on {path}" in errors
+    assert stat.S_ISSOCK(path.stat().st_mode)
+
+
+def test_a_descriptor_of_systemds_that_is_no_listening_socket_is_refused(directory):
+    with open(os.devnull) as nothing:
+        done = subprocess.run(["sh", "-c", f'LISTEN_PID=$$ exec "{FETCHPOOLD}"'],
+                              preexec_fn=lambda: os.dup2(nothing.fileno(), 3), pass_fds=[3],
+                              env=environment(directory, LISTEN_FDS="1"), capture_output=True,
+                              text=True, timeout=scaled(10))
+    assert done.returncode == 1
+    assert "one listening Unix stream socket is expected" in done.stderr
 
 
 # ---- The log -------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
  * takes in order; each prints a line "code class status length message". It ends with its number
  * of descriptors before the client was opened and after it was closed.
  *
- *     libdriver SOCKET get URL | timed URL MS | post URL BYTES MS | query METHOD | wait | accessors URL
- *                      | fork URL | threads COUNT URL | misuse
+ *     libdriver SOCKET get URL | timed URL MS | post URL BYTES MS | query METHOD | wait | accessors
+ * URL | fork URL | threads COUNT URL | misuse
  */
 #include <dirent.h>
 #include <pthread.h>
