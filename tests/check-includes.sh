@@ -17,6 +17,7 @@ fetch
 report
 session
 server
+options
 main
 '
 uv_rooms='listener conn pool transfer fetch loop_meter session server'
