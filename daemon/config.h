@@ -25,6 +25,7 @@ struct config {
     uint64_t first_byte_timeout_ms;
     uint64_t idle_timeout_ms;
     uint64_t drain_timeout_ms;
+    uint64_t share_timeout_ms;
 
     uint64_t max_message_bytes; /* [limits] */
     uint64_t max_body_bytes;
@@ -37,6 +38,8 @@ struct config {
     uint64_t max_clients;
     uint64_t requests_per_client;
     uint64_t max_unread_bytes;
+    uint64_t max_name_bytes;
+    uint64_t max_pem_bytes;
 
     char *ca_file; /* [tls]; NULL: the system's */
     bool allow_insecure;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <utlist.h>
+
 /* Held-back bytes beyond which reading stops: enough to see that the client closes its end. */
 #define HELD_BACK_BYTES CONN_READ_BYTES
 
@@ -29,6 +31,8 @@ struct conn {
     bool is_reading;
     bool is_delivering; /* deliver() is on the stack */
     bool has_ended;     /* on_end has been called */
+    bool is_deaf;       /* in the list of those that are not read from */
+    struct conn *prev, *next;
 
     struct buffer in; /* what was read and not handed up */
     struct framer framer;
@@ -51,10 +55,13 @@ static void on_handle_closed(uv_handle_t *handle)
     free(conn);
 }
 
+static void set_deaf(struct conn *conn, bool is_deaf);
+
 static void stop_reading(struct conn *conn)
 {
     uv_read_stop((uv_stream_t *)&conn->pipe);
     conn->is_reading = false;
+    set_deaf(conn, true);
 }
 
 void conn_abort(struct conn *conn)
@@ -62,6 +69,7 @@ void conn_abort(struct conn *conn)
     if (conn->state == CONN_CLOSED)
         return;
     conn->state = CONN_CLOSED;
+    set_deaf(conn, false);
     uv_close((uv_handle_t *)&conn->pipe, on_handle_closed);
 }
 
@@ -112,10 +120,70 @@ static void update_reading(struct conn *conn)
     bool should = should_read(conn);
     if (should == conn->is_reading || conn->state == CONN_CLOSED)
         return;
-    if (should)
-        conn->is_reading = uv_read_start((uv_stream_t *)&conn->pipe, on_allocate, on_read) == 0;
-    else
+    if (!should) {
         stop_reading(conn);
+        return;
+    }
+    conn->is_reading = uv_read_start((uv_stream_t *)&conn->pipe, on_allocate, on_read) == 0;
+    set_deaf(conn, !conn->is_reading);
+}
+
+/* ---- Not reading ---------------------------------------------------------------------------- */
+
+/*
+ * libuv says nothing of a socket that it does not read from, and a client whose requests run may
+ * have half closed it, or have been held back. If it goes then, its requests are to end. One timer
+ * looks after all such conns, and stands still when there are none.
+ */
+#define SWEEP_MS 50
+
+/* Has the client closed the socket altogether, or only finished sending? */
+static bool has_hung_up(struct conn *conn)
+{
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0)
+        return true;
+    struct pollfd poll_fd = {.fd = fd};
+    return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLHUP | POLLERR));
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct conn_shared *shared = timer->data;
+    struct conn *conn, *next;
+    DL_FOREACH_SAFE (shared->deaf, conn, next) {
+        if (has_hung_up(conn))
+            gone(conn);
+    }
+}
+
+static void set_deaf(struct conn *conn, bool is_deaf)
+{
+    struct conn_shared *shared = conn->shared;
+    if (is_deaf == conn->is_deaf)
+        return;
+    conn->is_deaf = is_deaf;
+    if (is_deaf)
+        DL_APPEND(shared->deaf, conn);
+    else
+        DL_DELETE(shared->deaf, conn);
+    if (!shared->deaf)
+        uv_timer_stop(&shared->sweep);
+    else if (!uv_is_active((uv_handle_t *)&shared->sweep))
+        uv_timer_start(&shared->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+}
+
+void conn_shared_open(struct conn_shared *shared, uv_loop_t *loop)
+{
+    shared->loop = loop;
+    shared->deaf = NULL;
+    uv_timer_init(loop, &shared->sweep);
+    shared->sweep.data = shared;
+}
+
+void conn_shared_close(struct conn_shared *shared)
+{
+    uv_close((uv_handle_t *)&shared->sweep, NULL);
 }
 
 /* ---- Handing up ----------------------------------------------------------------------------- */
@@ -203,16 +271,6 @@ static void take(struct conn *conn, const uint8_t *bytes, size_t length)
 }
 
 /* ---- Reading: what -------------------------------------------------------------------------- */
-
-/* At the end of the input: has the client only finished sending, or is it gone altogether? */
-static bool has_hung_up(struct conn *conn)
-{
-    uv_os_fd_t fd;
-    if (uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0)
-        return true;
-    struct pollfd poll_fd = {.fd = fd};
-    return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLHUP | POLLERR));
-}
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
@@ -311,6 +369,11 @@ struct conn_peer conn_get_peer(const struct conn *conn)
 enum framer_dialect conn_get_dialect(const struct conn *conn)
 {
     return conn->framer.dialect;
+}
+
+size_t conn_get_bytes_unsent(const struct conn *conn)
+{
+    return conn->out.length + conn->sending.length;
 }
 
 uint64_t conn_get_bytes_written(const struct conn *conn)

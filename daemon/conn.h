@@ -44,19 +44,26 @@ struct conn_events {
     void (*on_closed)(void *ctx);
 };
 
-/* What the conns of a daemon share. */
+/* What the conns of a daemon share: conn_shared_open() before the first, conn_shared_close() after
+ * the last. */
 #define CONN_READ_BYTES 65536
 struct conn_shared {
     uv_loop_t *loop;
+    uv_timer_t sweep;  /* looks after those that are not read from */
+    struct conn *deaf; /* these: only a look at the socket shows that their client has gone */
     uint64_t max_message_bytes;
     uint64_t max_line_bytes;
     uint64_t max_unread_bytes;
     uint8_t scratch[CONN_READ_BYTES]; /* every read lands here: one at a time is under way */
 };
 
+void conn_shared_open(struct conn_shared *shared, uv_loop_t *loop);
+/* Its memory must stay until the loop has run once more. */
+void conn_shared_close(struct conn_shared *shared);
+
 /*
- * Accepts a connection that waits at the server. 0, or a negative errno: it has been refused then,
- * or stays where it is. The shared things are borrowed.
+ * Accepts a connection that waits at the server. 0; -ENOMEM: it still waits there; or another
+ * negative errno: it has been closed. The shared things are borrowed.
  */
 int conn_accept(struct conn **out_conn, uv_stream_t *server, struct conn_shared *shared,
                 const struct conn_events *events, void *ctx);
@@ -64,6 +71,8 @@ int conn_accept(struct conn **out_conn, uv_stream_t *server, struct conn_shared 
 struct conn_peer conn_get_peer(const struct conn *conn);
 enum framer_dialect conn_get_dialect(const struct conn *conn);
 uint64_t conn_get_bytes_written(const struct conn *conn);
+/* Bytes written that the client has not taken from us. */
+size_t conn_get_bytes_unsent(const struct conn *conn);
 
 /*
  * Where to write: encode into it, then call conn_flush(). Its limit is [limits] max_unread; a

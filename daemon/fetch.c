@@ -16,7 +16,7 @@ struct fetch {
     const struct fetch_context *context;
     struct request *request;
     struct transfer *transfer;
-    fetch_on_end on_end;
+    const struct fetch_events *events;
     void *ctx;
 
     enum fetch_state state;
@@ -24,12 +24,14 @@ struct fetch {
     uint64_t started_ns;
     uint64_t entered_ns; /* the state, or its last byte in FETCH_RECEIVING */
     uint64_t redirects;
-    bool was_sent;      /* some hop's request was */
-    bool is_repeatable; /* the first hop's method is idempotent */
-    bool follows;       /* the answer that comes in is a redirect to be followed */
-    int start_code;     /* 0, or why no transfer could be started */
+    bool waits;     /* this hop may wait for a connection that another is opening */
+    bool was_sent;  /* some hop's request was */
+    bool is_safe;   /* the first hop's method asks for nothing but an answer */
+    bool follows;   /* the answer that comes in is a redirect to be followed */
+    int start_code; /* 0, or why no transfer could be started */
     struct wire_why start_why;
     struct buffer body;
+    uint64_t body_bytes;            /* of this hop's answer, held or not */
     struct fetchpool_timing timing; /* sums over the hops so far */
 };
 
@@ -87,6 +89,15 @@ static struct deadline next_deadline(const struct fetch *fetch)
     return deadline.at_ns < total.at_ns ? deadline : total;
 }
 
+/* When to stop waiting for somebody else's connection; never, if it does not wait. */
+static uint64_t patience_ends_ns(const struct fetch *fetch)
+{
+    if (!fetch->waits || fetch->state != FETCH_CONNECTING || !fetch->transfer ||
+        !transfer_is_waiting(fetch->transfer))
+        return UINT64_MAX;
+    return fetch->entered_ns + fetch->context->config->share_timeout_ms * NS_PER_MS;
+}
+
 static void on_timer(uv_timer_t *timer);
 
 /*
@@ -97,6 +108,8 @@ static void set_timer(struct fetch *fetch)
 {
     uint64_t now = uv_hrtime();
     uint64_t at = next_deadline(fetch).at_ns;
+    uint64_t patience = patience_ends_ns(fetch);
+    at = patience < at ? patience : at;
     uint64_t delay_ms = at > now ? (at - now + NS_PER_MS - 1) / NS_PER_MS : 0;
     uv_update_time(fetch->context->loop);
     if (!uv_is_active((uv_handle_t *)&fetch->timer) ||
@@ -134,15 +147,32 @@ static void end(struct fetch *fetch, const struct fetch_outcome *outcome)
 {
     set_state(fetch, FETCH_ENDED);
     count(fetch, outcome->code);
-    fetch->on_end(fetch->ctx, outcome);
+    fetch->events->on_end(fetch->ctx, outcome);
     dispose(fetch);
+}
+
+/*
+ * "Not sent" must be true of the whole fetch. Where an earlier hop carried a request that an origin
+ * may have acted on, what failed is following the redirect.
+ */
+static int honest_code(const struct fetch *fetch, int code, const char *message,
+                       struct wire_why *out_why)
+{
+    bool says_not_sent = code >= FETCHPOOL_BUSY && code < FETCHPOOL_TIMEOUT_SENT;
+    if (!says_not_sent || !fetch->was_sent || fetch->is_safe) {
+        wire_why_set(out_why, "%s", message);
+        return code;
+    }
+    wire_why_set(out_why, "redirect to %s: %s", fetch->request->url.origin, message);
+    return FETCHPOOL_REDIRECTS;
 }
 
 static void end_with_error(struct fetch *fetch, int code, const char *message)
 {
+    struct wire_why why;
     struct fetch_outcome outcome = {
-        .code = code,
-        .message = message,
+        .code = honest_code(fetch, code, message, &why),
+        .message = why.text,
         .request = fetch->request,
         .total_us = (uv_hrtime() - fetch->started_ns) / NS_PER_US,
     };
@@ -204,14 +234,29 @@ static void end_with_timeout(struct fetch *fetch, const struct deadline *deadlin
     end_with_error(fetch, fetch->was_sent ? FETCHPOOL_TIMEOUT_SENT : FETCHPOOL_TIMEOUT, why.text);
 }
 
+static void start_transfer(struct fetch *fetch);
+
+/* Nothing was sent, so another transfer may take over. */
+static void stop_waiting(struct fetch *fetch)
+{
+    transfer_destroy(fetch->transfer);
+    fetch->transfer = NULL;
+    fetch->waits = false;
+    fetch->timing.queue_us += (uv_hrtime() - fetch->entered_ns) / NS_PER_US;
+    start_transfer(fetch);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct fetch *fetch = timer->data;
     struct deadline deadline = next_deadline(fetch);
+    uint64_t now = uv_hrtime();
     if (fetch->start_code != 0)
         end_with_error(fetch, fetch->start_code, fetch->start_why.text);
-    else if (uv_hrtime() >= deadline.at_ns)
+    else if (now >= deadline.at_ns)
         end_with_timeout(fetch, &deadline);
+    else if (now >= patience_ends_ns(fetch))
+        stop_waiting(fetch);
     else
         set_timer(fetch);
 }
@@ -236,23 +281,40 @@ static void on_head(void *ctx, const struct transfer_head *head)
     set_timer(fetch);
 }
 
+/* The body of a redirect is of no use to anybody, but it has to end some time. */
+static uint64_t most_bytes(const struct fetch *fetch)
+{
+    return fetch->follows ? fetch->context->config->max_body_bytes : fetch->body.limit;
+}
+
+static int hold(struct fetch *fetch, const uint8_t *bytes, size_t length, struct wire_why *why)
+{
+    int code = fetch->events->on_hold(fetch->ctx, length);
+    if (code != 0) {
+        wire_why_set(why,
+                     "the answers for this client together are larger than %zu bytes "
+                     "([limits] max_unread)",
+                     (size_t)fetch->context->config->max_unread_bytes);
+        return code;
+    }
+    if (buffer_append(&fetch->body, bytes, length) == 0)
+        return 0;
+    wire_why_set(why, "the daemon is out of memory");
+    return FETCHPOOL_INTERNAL;
+}
+
 static int on_body(void *ctx, const uint8_t *bytes, size_t length, struct wire_why *why)
 {
     struct fetch *fetch = ctx;
     fetch->entered_ns = uv_hrtime();
     fetch->context->stats->bytes_from_origins += length;
-    if (fetch->follows)
-        return 0; /* the body of a redirect is of no use to anybody */
-    int result = buffer_append(&fetch->body, bytes, length);
-    if (result == 0)
-        return 0;
-    if (fetch->body.error == -EMSGSIZE) {
-        wire_why_set(why, "the response body is larger than %zu bytes (max_body)",
-                     fetch->body.limit);
+    fetch->body_bytes += length;
+    if (fetch->body_bytes > most_bytes(fetch)) {
+        wire_why_set(why, "the response body is larger than %llu bytes (max_body)",
+                     (unsigned long long)most_bytes(fetch));
         return FETCHPOOL_BODY_TOO_LARGE;
     }
-    wire_why_set(why, "the daemon is out of memory");
-    return FETCHPOOL_INTERNAL;
+    return fetch->follows ? 0 : hold(fetch, bytes, length, why);
 }
 
 static void start(struct fetch *fetch);
@@ -290,27 +352,11 @@ static bool is_one_redirect_too_many(const struct fetch *fetch)
            request_is_redirect(head->status) && field_list_find(head->fields, "Location").data;
 }
 
-/*
- * A hop failed. If an earlier hop carried a request that must not be made twice, "not sent" would
- * be true of the last hop only, and mislead: then it is the redirect that failed.
- */
-static void end_with_failure(struct fetch *fetch, const struct transfer_result *result)
-{
-    struct wire_why why = result->why;
-    int code = result->code;
-    bool is_not_sent = code < FETCHPOOL_TIMEOUT_SENT;
-    if (is_not_sent && fetch->redirects > 0 && !fetch->is_repeatable) {
-        wire_why_set(&why, "redirect to %s: %s", fetch->request->url.origin, result->why.text);
-        code = FETCHPOOL_REDIRECTS;
-    }
-    end_with_error(fetch, code, why.text);
-}
-
 static void on_done(void *ctx, const struct transfer_result *result)
 {
     struct fetch *fetch = ctx;
     if (result->code != 0) {
-        end_with_failure(fetch, result);
+        end_with_error(fetch, result->code, result->why.text);
     } else if (fetch->follows) {
         follow(fetch, result);
     } else if (is_one_redirect_too_many(fetch)) {
@@ -333,21 +379,32 @@ static const struct transfer_events transfer_events = {
 /* ---- Life ----------------------------------------------------------------------------------- */
 
 /* A transfer that cannot be started is reported from the loop, so that callers have one case. */
-static void start(struct fetch *fetch)
+static void start_transfer(struct fetch *fetch)
 {
     const struct fetch_context *context = fetch->context;
-    fetch->follows = false;
-    buffer_init(&fetch->body, fetch->request->max_body_bytes);
-    fetch->start_code = transfer_create(&fetch->transfer, context->pool, context->config,
-                                        fetch->request, &transfer_events, fetch, &fetch->start_why);
+    bool is_apart = request_has_own_terms(fetch->request);
+    struct pool *pool = is_apart ? context->pool_apart : context->pool;
+    fetch->start_code = transfer_create(&fetch->transfer, pool, context->config, fetch->request,
+                                        fetch->waits && !is_apart, &transfer_events, fetch,
+                                        &fetch->start_why);
     if (fetch->start_code == 0)
         set_timer(fetch);
     else
         uv_timer_start(&fetch->timer, on_timer, 0, 0);
 }
 
+/* One hop: a request, its answer. */
+static void start(struct fetch *fetch)
+{
+    fetch->follows = false;
+    fetch->waits = fetch->context->config->share_timeout_ms > 0;
+    fetch->body_bytes = 0;
+    buffer_init(&fetch->body, fetch->request->max_body_bytes);
+    start_transfer(fetch);
+}
+
 struct fetch *fetch_create(const struct fetch_context *context, struct request *request,
-                           fetch_on_end on_end, void *ctx)
+                           const struct fetch_events *events, void *ctx)
 {
     struct fetch *fetch = calloc(1, sizeof *fetch);
     if (!fetch) {
@@ -357,12 +414,12 @@ struct fetch *fetch_create(const struct fetch_context *context, struct request *
     *fetch = (struct fetch){
         .context = context,
         .request = request,
-        .on_end = on_end,
+        .events = events,
         .ctx = ctx,
         .state = FETCH_CONNECTING,
         .started_ns = uv_hrtime(),
         .entered_ns = uv_hrtime(),
-        .is_repeatable = request_is_idempotent(request),
+        .is_safe = request_is_safe(request),
     };
     uv_timer_init(context->loop, &fetch->timer);
     fetch->timer.data = fetch;
@@ -380,4 +437,14 @@ void fetch_abandon(struct fetch *fetch)
     set_state(fetch, FETCH_ENDED);
     count(fetch, fetch->was_sent ? FETCHPOOL_CANCELLED_SENT : FETCHPOOL_CANCELLED);
     dispose(fetch);
+}
+
+size_t fetch_get_held_bytes(const struct fetch *fetch)
+{
+    return fetch->body.length;
+}
+
+const struct request *fetch_get_request(const struct fetch *fetch)
+{
+    return fetch->request;
 }

@@ -82,6 +82,25 @@ int field_list_add(struct field_list *list, struct wire_str name, struct wire_st
     return 0;
 }
 
+int field_list_extend(struct field_list *list, struct wire_str more)
+{
+    if (list->count == 0)
+        return 0;
+    struct wire_field *last = &list->fields[list->count - 1];
+    size_t mark = list->text.length;
+    int result = buffer_append(&list->text, more.data, more.length);
+    if (result == 0)
+        result = buffer_append(&list->text, "", 1);
+    if (result < 0) {
+        buffer_truncate(&list->text, mark);
+    } else {
+        list->text.data[mark - 1] = ' '; /* in place of the NUL */
+        last->value.length += more.length + 1;
+    }
+    renew_views(list);
+    return result;
+}
+
 const struct wire_field *field_list_fields(const struct field_list *list)
 {
     return list->fields;

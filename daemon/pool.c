@@ -16,7 +16,8 @@
 #define NS_PER_MS 1000000
 
 struct pool_connection {
-    int64_t id;
+    int64_t id; /* libcurl's CURLINFO_CONN_ID */
+    uint64_t number;
     struct pool_socket *sock; /* NULL: closed */
     char *origin;
     const char *http; /* a static string */
@@ -34,6 +35,7 @@ struct pool {
     uv_loop_t *loop;
     const struct config *config;
     struct stats *stats;
+    struct pool_ledger *ledger;
     CURLM *multi;
     CURLSH *sessions;
     uv_timer_t timer;
@@ -64,6 +66,7 @@ static struct pool_connection *connection_add(struct pool *pool, int64_t id, con
         return NULL;
     }
     connection->id = id;
+    connection->number = pool->ledger->next_connection;
     connection->sock = sock;
     connection->origin = copy;
     connection->http = "";
@@ -76,6 +79,7 @@ static struct pool_connection *connection_add(struct pool *pool, int64_t id, con
         return NULL;
     }
     DL_APPEND(pool->oldest, connection);
+    pool->ledger->next_connection++;
     sock->connection = connection;
     pool->stats->connections_opened++;
     return connection;
@@ -91,7 +95,7 @@ static void connection_detach(struct pool *pool, struct pool_connection *connect
 }
 
 struct pool_connection *pool_connection_find(struct pool *pool, CURL *easy, const char *origin,
-                                             int local_port)
+                                             int local_port, const char *peer)
 {
     struct pool_connection *connection;
     curl_off_t foreign_id = -1;
@@ -100,7 +104,7 @@ struct pool_connection *pool_connection_find(struct pool *pool, CURL *easy, cons
     HASH_FIND(hh, pool->by_id, &id, sizeof id, connection);
     if (connection)
         return connection;
-    struct pool_socket *sock = pool_sockets_find_new(&pool->sockets, local_port);
+    struct pool_socket *sock = pool_sockets_find_new(&pool->sockets, local_port, peer);
     return sock ? connection_add(pool, id, origin, sock) : NULL;
 }
 
@@ -132,7 +136,7 @@ struct pool_connection_info pool_connection_info(const struct pool_connection *c
     uint64_t now = uv_hrtime();
     bool is_idle = connection->streams == 0;
     return (struct pool_connection_info){
-        .id = (uint64_t)connection->id,
+        .id = connection->number,
         .origin = connection->origin,
         .http = connection->http,
         .state = connection->is_closing ? "closing"
@@ -164,17 +168,45 @@ void pool_each_connection(const struct pool *pool,
 
 /* ---- libcurl's callbacks: nothing of libcurl may be called from here ------------------------ */
 
+static void note_opening(struct pool_job *job)
+{
+    if (job->opening_ns == 0)
+        job->opening_ns = uv_hrtime();
+}
+
+/* Refuses before the system would: without a descriptor, clients could not be accepted either. */
 static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct pool *pool = ctx;
+    struct pool_job *job = ctx;
+    struct pool *pool = job->pool;
     (void)purpose;
-    return pool_sockets_open(&pool->sockets, address);
+    note_opening(job);
+    if (pool->ledger->sockets >= pool->ledger->most_sockets) {
+        job->lacks_socket = true;
+        return CURL_SOCKET_BAD;
+    }
+    curl_socket_t fd = pool_sockets_open(&pool->sockets, address);
+    if (fd == CURL_SOCKET_BAD)
+        job->lacks_socket = true;
+    else
+        pool->ledger->sockets++;
+    return fd;
+}
+
+/* A name is about to be looked up: this job is opening a connection. */
+static int on_look_up(void *resolver_state, void *reserved, void *ctx)
+{
+    (void)resolver_state;
+    (void)reserved;
+    note_opening(ctx);
+    return 0;
 }
 
 static int on_close_socket(void *ctx, curl_socket_t fd)
 {
     struct pool *pool = ctx;
     pool_sockets_close(&pool->sockets, fd);
+    pool->ledger->sockets--;
     return 0;
 }
 
@@ -267,18 +299,23 @@ static long seconds_of(uint64_t ms)
     return (long)((ms + 999) / 1000);
 }
 
-CURLcode pool_prepare(struct pool *pool, CURL *easy, bool shares_sessions)
+CURLcode pool_prepare(struct pool *pool, struct pool_job *job, bool shares_sessions, bool waits)
 {
     const struct config *config = pool->config;
+    CURL *easy = job->easy;
+    job->pool = pool;
     CURLcode code = CURLE_OK;
 #define SET(option, value)                                                                         \
     if (code == CURLE_OK)                                                                          \
     code = curl_easy_setopt(easy, option, value)
     SET(CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    SET(CURLOPT_OPENSOCKETDATA, pool);
+    SET(CURLOPT_OPENSOCKETDATA, job);
+    SET(CURLOPT_RESOLVER_START_FUNCTION, on_look_up);
+    SET(CURLOPT_RESOLVER_START_DATA, job);
     SET(CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     SET(CURLOPT_CLOSESOCKETDATA, pool); /* outlives the handle: the connection copies it */
     SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_PIPEWAIT, waits ? 1L : 0L);
     SET(CURLOPT_QUICK_EXIT, 1L); /* a cancel must not wait for a name look-up's thread */
     SET(CURLOPT_MAXAGE_CONN, seconds_of(config->pool_idle_timeout_ms));
     SET(CURLOPT_MAXLIFETIME_CONN, seconds_of(config->pool_lifetime_ms));
@@ -360,7 +397,7 @@ static bool set_up_multi(struct pool *pool)
 }
 
 int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *config,
-                struct stats *stats)
+                struct stats *stats, struct pool_ledger *ledger)
 {
     struct pool *pool = calloc(1, sizeof *pool);
     if (!pool)
@@ -369,6 +406,7 @@ int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *co
         .loop = loop,
         .config = config,
         .stats = stats,
+        .ledger = ledger,
         .sockets = {.loop = loop, .events = &sockets_events, .ctx = pool},
     };
     if (!set_up_multi(pool)) {

@@ -5,8 +5,8 @@
  * for each connection that has carried a request. It knows no request: whoever wants something
  * done prepares an easy handle, adds it as a job, and hears once that it is done.
  *
- * No globals: several pools may stand side by side on several loops. All calls from the loop's
- * thread.
+ * No globals: several pools may stand side by side. They share a pool_ledger if their connections
+ * are to have different numbers and one budget. All calls from the loop's thread.
  */
 #pragma once
 
@@ -31,9 +31,16 @@ const char *pool_library_version(void);
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
-/* 0, -ENOMEM, or -EIO if libcurl or libuv refuses. The config and the stats are borrowed. */
+/* What pools of one daemon have in common. Owned by whoever owns them. */
+struct pool_ledger {
+    uint64_t next_connection; /* the number of the next connection */
+    size_t sockets;           /* open ones of all pools */
+    size_t most_sockets;      /* what the descriptor limit leaves for them */
+};
+
+/* 0, -ENOMEM, or -EIO if libcurl or libuv refuses. Everything given is borrowed. */
 int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *config,
-                struct stats *stats);
+                struct stats *stats, struct pool_ledger *ledger);
 
 /*
  * Closes every connection. No job may be left. `on_closed` is called from the loop when the last
@@ -51,10 +58,18 @@ void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx);
 struct pool_job {
     CURL *easy;
     void (*on_done)(struct pool_job *job, CURLcode code);
+
+    /* The pool's own: */
+    struct pool *pool;
+    uint64_t opening_ns; /* when it began to open a connection of its own; 0: it has not */
+    bool lacks_socket;   /* it could not, for want of descriptors */
 };
 
-/* Sets what every easy handle of this pool needs: sockets, sessions, name look-ups. */
-CURLcode pool_prepare(struct pool *pool, CURL *easy, bool shares_sessions);
+/*
+ * Sets what every easy handle of this pool needs: sockets, sessions, name look-ups. `waits`: for a
+ * connection that another job is opening, if HTTP/2 may come of it.
+ */
+CURLcode pool_prepare(struct pool *pool, struct pool_job *job, bool shares_sessions, bool waits);
 
 /* Starts the job. 0 or -EIO. */
 int pool_add(struct pool *pool, struct pool_job *job);
@@ -69,7 +84,7 @@ void pool_remove(struct pool *pool, struct pool_job *job);
 
 /* What can be said of a connection. */
 struct pool_connection_info {
-    uint64_t id; /* libcurl's CURLINFO_CONN_ID */
+    uint64_t id; /* counts up from 0 over all pools of a ledger */
     const char *origin;
     const char *http;  /* "" until its first answer */
     const char *state; /* "active", "idle", or "closing": its far end has closed it */
@@ -81,11 +96,11 @@ struct pool_connection_info {
 };
 
 /*
- * The connection that a job has got; for libcurl's CURLOPT_PREREQFUNCTION, with the local port that
- * it names. NULL when memory is exhausted.
+ * The connection that a job has got; for libcurl's CURLOPT_PREREQFUNCTION, with its local port and
+ * its peer ("address:port", as in the record). NULL when memory is exhausted.
  */
 struct pool_connection *pool_connection_find(struct pool *pool, CURL *easy, const char *origin,
-                                             int local_port);
+                                             int local_port, const char *peer);
 
 /* The job sends a request on it. Returns whether it had carried one before. */
 bool pool_connection_use(struct pool *pool, struct pool_connection *connection);

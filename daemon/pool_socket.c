@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -105,18 +106,20 @@ static void arm(struct pool_socket *sock, int events)
 /*
  * Something happened at a connection that nobody uses. If the far end closed it, its owner is
  * told. If it sent something, only libcurl can tell a TLS session ticket or an HTTP/2 ping from a
- * stray answer, and does before it uses the connection again; until then nobody listens, or the
- * loop would spin.
+ * stray answer, and does before it uses the connection again; until then only its end is listened
+ * for, or the loop would spin.
  */
-static void look_at_idle(struct pool_socket *sock, int status)
+static void look_at_idle(struct pool_socket *sock, int status, int events)
 {
     char byte;
-    ssize_t received = status < 0 ? 0 : recv(sock->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-        return;
-    arm(sock, 0);
-    if (received <= 0)
+    bool is_closed = status < 0 || (events & UV_DISCONNECT);
+    ssize_t received = is_closed ? 0 : recv(sock->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (received > 0) {
+        arm(sock, UV_DISCONNECT);
+    } else if (received == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+        arm(sock, 0);
         sock->sockets->events->on_idle_close(sock->sockets->ctx, sock);
+    }
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -126,7 +129,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0)
         sock->armed = 0; /* libuv has stopped the handle */
     if (sock->wanted == 0) {
-        look_at_idle(sock, status);
+        look_at_idle(sock, status, events);
         return;
     }
     arm(sock, sock->wanted);
@@ -188,11 +191,13 @@ void pool_sockets_close(struct pool_sockets *sockets, curl_socket_t fd)
     close(fd);
 }
 
-struct pool_socket *pool_sockets_find_new(struct pool_sockets *sockets, int local_port)
+struct pool_socket *pool_sockets_find_new(struct pool_sockets *sockets, int local_port,
+                                          const char *peer)
 {
     struct pool_socket *sock, *next;
     HASH_ITER (hh, sockets->by_fd, sock, next) {
-        if (sock->is_opened_by_pool && !sock->connection && local_port_of(sock->fd) == local_port)
+        if (sock->is_opened_by_pool && !sock->connection && strcmp(sock->peer, peer) == 0 &&
+            local_port_of(sock->fd) == local_port)
             return sock;
     }
     return NULL;

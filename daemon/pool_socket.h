@@ -63,5 +63,9 @@ void pool_sockets_close(struct pool_sockets *sockets, curl_socket_t fd);
 /* What libcurl waits for at a socket: for CURLMOPT_SOCKETFUNCTION, with its `what`. */
 void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what);
 
-/* The socket with this local port that has no connection yet; NULL if there is none. */
-struct pool_socket *pool_sockets_find_new(struct pool_sockets *sockets, int local_port);
+/*
+ * The socket with this local port and this peer that has no connection yet; NULL if there is none.
+ * The port alone would not do: Linux gives one to several sockets with different peers.
+ */
+struct pool_socket *pool_sockets_find_new(struct pool_sockets *sockets, int local_port,
+                                          const char *peer);

@@ -39,8 +39,7 @@ void report_hello(struct buffer *out, const struct config *config, const char *p
     put_limits(out, config);
 }
 
-void report_stats(struct buffer *out, const struct stats *stats, const struct pool *pool,
-                  const struct report_facts *facts)
+void report_stats(struct buffer *out, const struct stats *stats, const struct report_facts *facts)
 {
     wire_put_map(out, 7 + stats_count());
     put_text(out, "version", FETCHPOOL_VERSION);
@@ -48,7 +47,7 @@ void report_stats(struct buffer *out, const struct stats *stats, const struct po
     put_number(out, "uptime_ms", facts->uptime_ms);
     put_number(out, "clients", facts->clients);
     put_number(out, "in_flight", facts->in_flight);
-    put_number(out, "connections", pool_connection_count(pool));
+    put_number(out, "connections", facts->connections);
     put_number(out, "loop_busy_max_us", facts->loop_busy_max_us);
     for (size_t i = 0; i < stats_count(); i++) {
         struct stats_entry entry = stats_at(stats, i);
@@ -71,10 +70,14 @@ static void put_connection(void *ctx, const struct pool_connection_info *info)
     put_text(out, "peer", info->peer);
 }
 
-void report_connections(struct buffer *out, const struct pool *pool)
+void report_connections(struct buffer *out, const struct pool *const pools[], size_t count)
 {
-    wire_put_array(out, pool_connection_count(pool));
-    pool_each_connection(pool, put_connection, out);
+    size_t connections = 0;
+    for (size_t i = 0; i < count; i++)
+        connections += pool_connection_count(pools[i]);
+    wire_put_array(out, connections);
+    for (size_t i = 0; i < count; i++)
+        pool_each_connection(pools[i], put_connection, out);
 }
 
 void report_client_row(struct buffer *out, const struct report_client *client)
@@ -84,11 +87,11 @@ void report_client_row(struct buffer *out, const struct report_client *client)
     put_number(out, "uid", client->uid);
     put_number(out, "gid", client->gid);
     wire_put_text(out, "name");
-    wire_put_str(out, client->name);
+    wire_put_any(out, client->name);
     put_number(out, "in_flight", client->in_flight);
     put_number(out, "queued", client->queued);
     put_number(out, "requests", client->requests);
     put_number(out, "bytes", client->bytes);
     wire_put_text(out, "tag");
-    wire_put_str(out, client->tag);
+    wire_put_any(out, client->tag);
 }

@@ -18,6 +18,7 @@ struct report_facts {
     uint64_t loop_busy_max_us; /* the longest that the loop was held by one round of work */
     size_t clients;
     size_t in_flight;
+    size_t connections;
 };
 
 /* One client's row. */
@@ -32,7 +33,6 @@ struct report_client {
 
 /* Each appends one value. */
 void report_hello(struct buffer *out, const struct config *config, const char *pool_id);
-void report_stats(struct buffer *out, const struct stats *stats, const struct pool *pool,
-                  const struct report_facts *facts);
-void report_connections(struct buffer *out, const struct pool *pool);
+void report_stats(struct buffer *out, const struct stats *stats, const struct report_facts *facts);
+void report_connections(struct buffer *out, const struct pool *const pools[], size_t count);
 void report_client_row(struct buffer *out, const struct report_client *client);

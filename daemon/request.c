@@ -10,6 +10,12 @@
 #include "request_field.h"
 #include "request_internal.h"
 
+/* Far more than any method has; the longest that is registered has 17. */
+#define MOST_METHOD_BYTES 64
+
+/* RFC 1035, 2.3.4, without the dot at its end. */
+#define MOST_HOST_BYTES 253
+
 static bool is_one_of(const char *word, const char *const *words)
 {
     for (; *words; words++) {
@@ -47,6 +53,9 @@ static int copy_str(char **out_text, struct wire_str str)
 static int take_method(struct request *request, struct wire_str method, struct wire_why *why)
 {
     struct wire_str text = method.data ? method : wire_str_of("GET");
+    if (text.length > MOST_METHOD_BYTES)
+        return wire_why_set(why, "method is %zu bytes long; at most %d are allowed", text.length,
+                            MOST_METHOD_BYTES);
     if (!request_field_is_token(text))
         return wire_why_set(why, "method \"%.*s\" is not an HTTP method",
                             (int)(text.length < 64 ? text.length : 64), text.data);
@@ -107,9 +116,29 @@ static int take_body(struct request *request, struct wire_str body, struct wire_
 
 /* ---- TLS and proxy -------------------------------------------------------------------------- */
 
-static bool has_nul(struct wire_str str)
+static int check_pem(struct wire_str pem, const char *key, const struct config *config,
+                     struct wire_why *why)
 {
-    return str.data && memchr(str.data, '\0', str.length) != NULL;
+    if (pem.length > config->max_pem_bytes)
+        wire_why_set(why, "%s is %zu bytes long; at most %zu are allowed", key, pem.length,
+                     (size_t)config->max_pem_bytes);
+    else if (pem.data && memchr(pem.data, '\0', pem.length))
+        wire_why_set(why, "%s must be PEM text", key);
+    else
+        return 0;
+    return FETCHPOOL_BAD_REQUEST;
+}
+
+static int check_server_name(struct wire_str name, struct wire_why *why)
+{
+    bool is_name = name.length > 0 && name.length <= MOST_HOST_BYTES && name.data[0] != '.';
+    for (size_t i = 0; i < name.length; i++) {
+        unsigned char byte = (unsigned char)name.data[i];
+        is_name &= isalnum(byte) || byte == '.' || byte == '-' || byte == '_';
+    }
+    if (!name.data || is_name)
+        return 0;
+    return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.server_name is not a host name");
 }
 
 static int check_tls(const struct wire_tls *tls, const struct config *config, struct wire_why *why)
@@ -119,16 +148,12 @@ static int check_tls(const struct wire_tls *tls, const struct config *config, st
                       "tls.verify = false is not allowed by this daemon ([tls] allow_insecure)");
     if (!tls->cert.data != !tls->key.data)
         return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.cert and tls.key are needed together");
-    if (has_nul(tls->ca) || has_nul(tls->cert) || has_nul(tls->key))
-        return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.ca, tls.cert and tls.key must be PEM text");
-    for (size_t i = 0; i < tls->server_name.length; i++) {
-        unsigned char byte = (unsigned char)tls->server_name.data[i];
-        if (!isalnum(byte) && byte != '.' && byte != '-' && byte != '_')
-            return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.server_name is not a host name");
-    }
-    if (tls->server_name.data && tls->server_name.length == 0)
-        return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.server_name is empty");
-    return 0;
+    int code = check_pem(tls->ca, "tls.ca", config, why);
+    if (code == 0)
+        code = check_pem(tls->cert, "tls.cert", config, why);
+    if (code == 0)
+        code = check_pem(tls->key, "tls.key", config, why);
+    return code == 0 ? check_server_name(tls->server_name, why) : code;
 }
 
 static int copy_tls(struct request *request, const struct wire_tls *tls)
@@ -227,6 +252,15 @@ static int take_bounds(struct request *request, const struct wire_fetch *fetch,
     return 0;
 }
 
+static int take_tag(struct request *request, struct wire_str tag, const struct config *config,
+                    struct wire_why *why)
+{
+    if (tag.length > config->max_name_bytes)
+        return wire_why_set(why, "tag is %zu bytes long; at most %zu are allowed", tag.length,
+                            (size_t)config->max_name_bytes);
+    return copy_str(&request->tag, tag);
+}
+
 /* ---- Life ----------------------------------------------------------------------------------- */
 
 /* What the client may not ask for is said before what it asked for wrongly. */
@@ -252,7 +286,7 @@ static int fill(struct request *request, const struct wire_fetch *fetch,
     if (result == 0)
         result = copy_tls(request, &fetch->tls);
     if (result == 0)
-        result = copy_str(&request->tag, fetch->tag);
+        result = take_tag(request, fetch->tag, config, why);
     return request_code_of(result);
 }
 
@@ -307,7 +341,19 @@ bool request_is_idempotent(const struct request *request)
     return is_one_of(request->method, methods);
 }
 
+bool request_is_safe(const struct request *request)
+{
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", NULL};
+    return is_one_of(request->method, methods);
+}
+
 bool request_has_identity(const struct request *request)
 {
     return request->tls_cert || (request->is_proxy_clients && strchr(request->proxy, '@'));
+}
+
+bool request_has_own_terms(const struct request *request)
+{
+    return request->tls_cert || request->is_proxy_clients || request->tls_ca ||
+           request->is_tls_unverified || request->tls_server_name;
 }

@@ -61,5 +61,15 @@ int request_redirect(struct request *request, unsigned status, struct wire_str l
 /* May the same request be made twice without a difference (RFC 9110, 9.2.2)? */
 bool request_is_idempotent(const struct request *request);
 
-/* Does its connection carry an identity, so that nobody else may use it? */
+/* Does it ask for nothing but an answer (RFC 9110, 9.2.1)? */
+bool request_is_safe(const struct request *request);
+
+/*
+ * Does its connection carry an identity, so that nobody else may use it? A client certificate is
+ * one, and so are credentials for a proxy that the client chose.
+ */
 bool request_has_identity(const struct request *request);
+
+/* Does it differ from what the configuration says about trust and ways? Such requests must not
+ * meet others in libcurl: one that waits for a connection waits for any to that host. */
+bool request_has_own_terms(const struct request *request);

@@ -21,11 +21,17 @@
 #include "session.h"
 #include "stats.h"
 
+/* How long after a failed accept the next one is tried. */
+#define ACCEPT_PAUSE_MS 1000
+
 /* How long the last answers may take to leave after everything has ended. */
 #define CLOSING_MS 2000
 
 /* Descriptors for all but clients and pooled connections: the loop's, look-ups, the log. */
-#define RESERVED_DESCRIPTORS 64
+#define RESERVED_DESCRIPTORS 128
+
+/* Where the limit cannot be read: POSIX's least for a process that opens much. */
+#define FALLBACK_DESCRIPTORS 256
 
 /* More descriptors than this are not asked for: the kernel's table for them is memory too. */
 #define MOST_DESCRIPTORS 1048576
@@ -40,7 +46,9 @@ struct server {
     uv_timer_t timer; /* of draining, then of closing */
     struct loop_meter meter;
     struct listener *listener;
-    struct pool *pool;
+    struct pool *pool, *pool_apart;
+    struct pool_ledger ledger;
+    uv_timer_t accept_timer; /* tries again after a failure */
     struct stats stats;
     struct offence_log *offences;
     struct conn_shared *shared;
@@ -54,11 +62,30 @@ struct server {
 
 /* ---- Clients -------------------------------------------------------------------------------- */
 
+static void on_accept_timer(uv_timer_t *timer);
+
+/* A client that could not be accepted for want of memory still waits at the door, and keeps it shut
+ * for those behind it: so it is tried again. */
 static void accept_client(struct server *server)
 {
     int result = session_accept(&server->sessions, listener_get_server(server->listener));
+    server->has_client_waiting = result == -ENOMEM;
     if (result < 0)
         log_write(LOG_LEVEL_WARNING, "a client could not be accepted: %s", strerror(-result));
+    if (server->has_client_waiting)
+        uv_timer_start(&server->accept_timer, on_accept_timer, ACCEPT_PAUSE_MS, 0);
+}
+
+static void accept_waiting(struct server *server)
+{
+    if (server->state == SERVER_RUNNING && server->has_client_waiting &&
+        server->sessions.count < server->max_clients)
+        accept_client(server);
+}
+
+static void on_accept_timer(uv_timer_t *timer)
+{
+    accept_waiting(timer->data);
 }
 
 /* While one waits, libuv takes no further one from the kernel. */
@@ -73,16 +100,16 @@ static void on_client(void *ctx, uv_stream_t *stream)
 }
 
 static void end(struct server *server);
+static void close_clients(struct server *server);
 
 static void on_session_gone(void *ctx)
 {
     struct server *server = ctx;
     if (server->state == SERVER_CLOSING && server->sessions.count == 0)
         end(server);
-    if (server->state == SERVER_RUNNING && server->has_client_waiting) {
-        server->has_client_waiting = false;
-        accept_client(server);
-    }
+    if (server->state == SERVER_DRAINING && server->sessions.in_flight == 0)
+        close_clients(server);
+    accept_waiting(server);
 }
 
 /* ---- End ------------------------------------------------------------------------------------ */
@@ -100,8 +127,12 @@ static void on_pool_closed(void *ctx)
 static void end(struct server *server)
 {
     set_state(server, SERVER_ENDED);
-    server->connections_held = pool_connection_count(server->pool);
+    server->connections_held = pool_connection_count(server->pool) +
+                               pool_connection_count(server->pool_apart);
     pool_close(server->pool, on_pool_closed, server);
+    pool_close(server->pool_apart, on_pool_closed, server);
+    conn_shared_close(server->shared);
+    uv_close((uv_handle_t *)&server->accept_timer, NULL);
     uv_close((uv_handle_t *)&server->timer, NULL);
     uv_close((uv_handle_t *)&server->on_term, NULL);
     uv_close((uv_handle_t *)&server->on_int, NULL);
@@ -192,25 +223,37 @@ static void on_hangup(uv_signal_t *handle, int number)
 
 /* ---- Start ---------------------------------------------------------------------------------- */
 
-/* How many clients the descriptor limit leaves room for, after raising it as far as allowed. */
-static uint64_t clients_that_fit(const struct config *config)
+/* The limit on descriptors, after raising it as far as allowed. */
+static uint64_t raise_descriptor_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return config->max_clients;
+        return FALLBACK_DESCRIPTORS;
     limit.rlim_cur = limit.rlim_max < MOST_DESCRIPTORS ? limit.rlim_max : MOST_DESCRIPTORS;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return config->max_clients;
-    uint64_t reserved = config->max_connections + RESERVED_DESCRIPTORS;
-    uint64_t fit = limit.rlim_cur > 2 * reserved ? limit.rlim_cur - reserved : limit.rlim_cur / 2;
-    if (fit >= config->max_clients)
-        return config->max_clients;
-    log_write(LOG_LEVEL_NOTICE,
-              "[limits] max_clients is %llu, lowered to %llu: the limit on descriptors is %llu",
-              (unsigned long long)config->max_clients, (unsigned long long)fit,
-              (unsigned long long)limit.rlim_cur);
-    return fit;
+    return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? FALLBACK_DESCRIPTORS : limit.rlim_cur;
+}
+
+/*
+ * Shares the descriptors out: some for the daemon itself, enough for connections to origins (busy
+ * ones as many as idle ones, but at most half), the rest for clients.
+ */
+static void share_descriptors(struct server *server)
+{
+    uint64_t all = raise_descriptor_limit();
+    uint64_t reserved = all / 4 < RESERVED_DESCRIPTORS ? all / 4 : RESERVED_DESCRIPTORS;
+    uint64_t half = (all - reserved) / 2;
+    uint64_t wanted = 2 * server->config->max_connections;
+    uint64_t most_clients = all - reserved - (wanted < half ? wanted : half);
+    server->max_clients = server->config->max_clients;
+    if (server->max_clients > most_clients) {
+        server->max_clients = most_clients;
+        log_write(LOG_LEVEL_NOTICE,
+                  "[limits] max_clients is %llu, lowered to %llu: the limit on descriptors is %llu",
+                  (unsigned long long)server->config->max_clients, (unsigned long long)most_clients,
+                  (unsigned long long)all);
+    }
+    server->ledger.most_sockets = all - reserved - server->max_clients;
 }
 
 static int make_pool_id(struct server *server)
@@ -237,18 +280,22 @@ static int create_parts(struct server *server)
     server->offences = offence_log_create();
     if (!server->shared || !server->offences)
         return -ENOMEM;
-    server->shared->loop = &server->loop;
+    conn_shared_open(server->shared, &server->loop);
     server->shared->max_message_bytes = config->max_message_bytes;
     server->shared->max_line_bytes = config->max_line_bytes;
     server->shared->max_unread_bytes = most_unread(config);
     int result = make_pool_id(server);
     if (result == 0)
-        result = pool_create(&server->pool, &server->loop, config, &server->stats);
+        result = pool_create(&server->pool, &server->loop, config, &server->stats, &server->ledger);
+    if (result == 0)
+        result = pool_create(&server->pool_apart, &server->loop, config, &server->stats,
+                             &server->ledger);
     if (result < 0)
         return result;
     server->fetches = (struct fetch_context){
         .loop = &server->loop,
         .pool = server->pool,
+        .pool_apart = server->pool_apart,
         .config = config,
         .stats = &server->stats,
     };
@@ -269,6 +316,8 @@ static int create_parts(struct server *server)
 static void start_handles(struct server *server)
 {
     uv_timer_init(&server->loop, &server->timer);
+    uv_timer_init(&server->loop, &server->accept_timer);
+    server->accept_timer.data = server;
     uv_signal_init(&server->loop, &server->on_term);
     uv_signal_init(&server->loop, &server->on_int);
     uv_signal_init(&server->loop, &server->on_hup);
@@ -292,7 +341,7 @@ static void announce(const struct server *server)
 static int start(struct server *server, const char *socket_path)
 {
     struct listener_error error;
-    server->max_clients = clients_that_fit(server->config);
+    share_descriptors(server);
     int result = create_parts(server);
     if (result < 0) {
         log_write(LOG_LEVEL_ERROR, "cannot start: %s", strerror(-result));

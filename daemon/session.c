@@ -54,10 +54,19 @@ static size_t most_calls(const struct session *session)
                : session->set->fetches->config->requests_per_client;
 }
 
+static void log_abandoned(const struct session *session, const struct request *request)
+{
+    log_write(LOG_LEVEL_DEBUG, "client pid %d, tag %s: %s %s: client gone",
+              (int)conn_get_peer(session->conn).pid, request->tag ? request->tag : "-",
+              request->method, request->url.origin);
+}
+
 static void abandon_calls(struct session *session)
 {
     struct call *call, *next;
     HASH_ITER (hh, session->calls, call, next) {
+        log_abandoned(session, fetch_get_request(call->fetch));
+        session->held_bytes -= fetch_get_held_bytes(call->fetch);
         fetch_abandon(call->fetch);
         remove_call(call);
     }
@@ -132,12 +141,31 @@ static void on_fetch_end(void *ctx, const struct fetch_outcome *outcome)
     struct session_set *set = session->set;
     uint32_t id = call->id;
     log_request(session, outcome);
+    session->held_bytes -= fetch_get_held_bytes(call->fetch);
     remove_call(call);
     session_reply_outcome(session, id, outcome);
     conn_resume(session->conn);
     close_if_finished(session);
     set->on_fetch_end(set->ctx);
 }
+
+/* All answers for this client, those that come in and those that it has not read, have one bound.
+ */
+static int on_hold(void *ctx, size_t bytes)
+{
+    const struct call *call = ctx;
+    struct session *session = call->session;
+    size_t unsent = conn_get_bytes_unsent(session->conn);
+    if (session->held_bytes + unsent + bytes > session->set->shared->max_unread_bytes)
+        return unsent > 0 ? FETCHPOOL_CLIENT_TOO_SLOW : FETCHPOOL_BODY_TOO_LARGE;
+    session->held_bytes += bytes;
+    return 0;
+}
+
+static const struct fetch_events fetch_events = {
+    .on_hold = on_hold,
+    .on_end = on_fetch_end,
+};
 
 static void remember_tag(struct session *session, const struct request *request)
 {
@@ -157,6 +185,8 @@ static void refuse_fetch(struct session *session, uint32_t id, int code, const c
     stats->requests_failed++;
     if (code < FETCHPOOL_BUSY)
         stats->requests_refused++;
+    log_write(LOG_LEVEL_DEBUG, "client pid %d: refused: error %d",
+              (int)conn_get_peer(session->conn).pid, code);
     session_reply_error(session, id, code, message);
 }
 
@@ -177,7 +207,7 @@ static void start_fetch(struct session *session, uint32_t id, const struct wire_
     remember_tag(session, request);
     struct call *call = add_call(session, id);
     if (call)
-        call->fetch = fetch_create(fetches, request, on_fetch_end, call);
+        call->fetch = fetch_create(fetches, request, &fetch_events, call);
     else
         request_destroy(request);
     if (call && !call->fetch)
@@ -209,7 +239,12 @@ static void on_request_hello(struct session *session, const struct wire_message 
 {
     struct wire_hello hello;
     struct wire_why why;
-    if (wire_hello_decode(&hello, message->params, &why) < 0) {
+    size_t most = session->set->fetches->config->max_name_bytes;
+    int result = wire_hello_decode(&hello, message->params, &why);
+    if (result == 0 && hello.client.length > most)
+        result = wire_why_set(&why, "client is %zu bytes long; at most %zu are allowed",
+                              hello.client.length, most);
+    if (result < 0) {
         session_reply_error(session, message->id, FETCHPOOL_BAD_REQUEST, why.text);
         return;
     }
@@ -314,8 +349,7 @@ static void on_line(void *ctx, const char *bytes, size_t length)
         session_reply_query(session, 0, command.method);
         break;
     case CONSOLE_HELP:
-        console_write_help(conn_output(session->conn));
-        conn_flush(session->conn);
+        session_reply_help(session);
         break;
     case CONSOLE_QUIT:
         session_close(session);

@@ -21,6 +21,7 @@ struct session {
     char *name; /* of hello; NULL: the process's */
     char *tag;  /* of the latest fetch that had one */
     uint64_t requests;
+    size_t held_bytes; /* of bodies that come in */
     bool said_hello;
     bool has_input_ended;
     struct session *prev, *next;
@@ -39,5 +40,8 @@ void session_reply_outcome(struct session *session, uint32_t id,
 /* The static name of an informative method, or NULL if there is none of that name. */
 const char *session_find_query(struct wire_str method);
 void session_reply_query(struct session *session, uint32_t id, const char *method);
+
+/* Of the text dialect. */
+void session_reply_help(struct session *session);
 
 void session_say_goaway(struct session *session);

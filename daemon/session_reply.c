@@ -43,9 +43,20 @@ static void finish_reply(struct session *session, uint32_t id, size_t mark)
         write_error(session, id, FETCHPOOL_CLIENT_TOO_SLOW,
                     "the client has too many bytes of answers unread");
     }
-    if (out->error != 0)
+    if (out->error != 0) {
         buffer_truncate(out, mark);
+        session_abort(session); /* better no connection than a request without an answer */
+        return;
+    }
     conn_flush(session->conn);
+}
+
+void session_reply_help(struct session *session)
+{
+    struct buffer *out = conn_output(session->conn);
+    size_t mark = out->length;
+    console_write_help(out);
+    finish_reply(session, 0, mark);
 }
 
 void session_reply_error(struct session *session, uint32_t id, int code, const char *message)
@@ -101,13 +112,17 @@ static void put_stats(const struct session *session, struct buffer *out)
         .loop_busy_max_us = loop_meter_busy_max_us(set->meter),
         .clients = set->count,
         .in_flight = set->in_flight,
+        .connections = pool_connection_count(set->fetches->pool) +
+                       pool_connection_count(set->fetches->pool_apart),
     };
-    report_stats(out, set->fetches->stats, set->fetches->pool, &facts);
+    report_stats(out, set->fetches->stats, &facts);
 }
 
 static void put_connections(const struct session *session, struct buffer *out)
 {
-    report_connections(out, session->set->fetches->pool);
+    const struct fetch_context *fetches = session->set->fetches;
+    const struct pool *const pools[] = {fetches->pool, fetches->pool_apart};
+    report_connections(out, pools, 2);
 }
 
 /* The kernel's name for a process: its /proc/PID/comm. Empty if it has gone. */
@@ -124,17 +139,25 @@ static void read_process_name(pid_t pid, char *out_name, size_t size)
     out_name[length] = '\0';
 }
 
-static void put_client(struct buffer *out, const struct session *session)
+/* Asked once: a name in the process table costs system calls for each client. */
+static void remember_process_name(struct session *session)
 {
     char process[64] = "";
+    if (session->name)
+        return;
+    read_process_name(conn_get_peer(session->conn).pid, process, sizeof process);
+    session->name = strdup(process); /* without memory, the next table asks again */
+}
+
+static void put_client(struct buffer *out, struct session *session)
+{
     struct conn_peer peer = conn_get_peer(session->conn);
-    if (!session->name)
-        read_process_name(peer.pid, process, sizeof process);
+    remember_process_name(session);
     struct report_client client = {
         .pid = peer.pid,
         .uid = peer.uid,
         .gid = peer.gid,
-        .name = wire_str_of(session->name ? session->name : process),
+        .name = wire_str_of(session->name ? session->name : ""),
         .in_flight = HASH_COUNT(session->calls),
         .requests = session->requests,
         .bytes = conn_get_bytes_written(session->conn),
@@ -145,7 +168,7 @@ static void put_client(struct buffer *out, const struct session *session)
 
 static void put_clients(const struct session *session, struct buffer *out)
 {
-    const struct session *each;
+    struct session *each;
     wire_put_array(out, session->set->count);
     DL_FOREACH (session->set->first, each)
         put_client(out, each);

@@ -18,6 +18,10 @@
 /* Connections that the kernel keeps waiting; it lowers this to net.core.somaxconn (4096). */
 #define BACKLOG 4096
 
+/* How often, and how long after each other, the lock is tried for at the end: half a second. */
+#define LOCK_TRIES    50
+#define LOCK_PAUSE_US 10000
+
 /* ---- The lock ------------------------------------------------------------------------------- */
 
 struct lock {
@@ -36,14 +40,14 @@ static bool is_same_file(int fd, const char *path)
  * The lock's file is removed while it is held; one who waited for it then holds a file without a
  * name, sees that, and tries again.
  */
-static int lock_take(struct lock *out_lock, const char *socket_path)
+static int lock_take(struct lock *out_lock, const char *socket_path, int how)
 {
     struct lock lock = {.fd = -1};
     if (asprintf(&lock.path, "%s.lock", socket_path) < 0)
         return -ENOMEM;
     for (;;) {
         lock.fd = open(lock.path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (lock.fd < 0 || flock(lock.fd, LOCK_EX) < 0)
+        if (lock.fd < 0 || flock(lock.fd, LOCK_EX | how) < 0)
             break;
         if (is_same_file(lock.fd, lock.path)) {
             *out_lock = lock;
@@ -89,7 +93,10 @@ static int make_address(struct sockaddr_un *out_address, const char *path, char 
     return 0;
 }
 
-/* Is somebody listening there? 0 if not (there may be a dead socket), 1 if so. */
+/*
+ * Is somebody listening there? 0 if not: it is a dead socket. 1 if so. A negative errno if that
+ * cannot be told, which is no leave to remove it.
+ */
 static int poke(const struct sockaddr_un *address, pid_t *out_pid)
 {
     struct ucred credentials = {0};
@@ -97,8 +104,9 @@ static int poke(const struct sockaddr_un *address, pid_t *out_pid)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    int result = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 ||
-                 errno == EAGAIN; /* its backlog is full: alive, and busy */
+    int result = 1;
+    if (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 && errno != EAGAIN)
+        result = errno == ECONNREFUSED ? 0 : -errno; /* EAGAIN: its backlog is full, it lives */
     if (result == 1 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0)
         *out_pid = credentials.pid;
     close(fd);
@@ -109,7 +117,7 @@ static int clear_the_way(const struct sockaddr_un *address, char *error, size_t 
 {
     struct stat there;
     pid_t pid = 0;
-    char reason[80];
+    char reason[160];
     if (lstat(address->sun_path, &there) < 0) {
         if (errno == ENOENT)
             return 0;
@@ -118,8 +126,11 @@ static int clear_the_way(const struct sockaddr_un *address, char *error, size_t 
     if (!S_ISSOCK(there.st_mode))
         return fail(-EEXIST, error, size, address->sun_path, "there is a file that is no socket");
     int answer = poke(address, &pid);
-    if (answer < 0)
-        return fail(answer, error, size, address->sun_path, strerror(-answer));
+    if (answer < 0) {
+        snprintf(reason, sizeof reason, "there is a socket, and who has it cannot be told: %s",
+                 strerror(-answer));
+        return fail(answer, error, size, address->sun_path, reason);
+    }
     if (answer == 1) {
         snprintf(reason, sizeof reason, "another daemon listens there (pid %d)", (int)pid);
         return fail(-EADDRINUSE, error, size, address->sun_path, reason);
@@ -172,7 +183,7 @@ int socket_path_listen(struct socket_path *out_path, const char *path, char *err
     struct socket_path made = {.path = strdup(path)};
     if (!made.path)
         return fail(-ENOMEM, error, size, path, "out of memory");
-    result = lock_take(&lock, path);
+    result = lock_take(&lock, path, 0);
     if (result != 0) {
         free(made.path);
         return explain_lock(result, path, error, size);
@@ -192,8 +203,16 @@ void socket_path_remove(const struct socket_path *path)
 {
     struct stat there;
     struct lock lock = {.fd = -1};
-    if (!path->path || lock_take(&lock, path->path) != 0)
+    if (!path->path)
         return;
+    /* Whoever has the lock is about to find that somebody listens here, and to go. */
+    int result = lock_take(&lock, path->path, LOCK_NB);
+    for (int tries = 0; result == -EWOULDBLOCK && tries < LOCK_TRIES; tries++) {
+        usleep(LOCK_PAUSE_US);
+        result = lock_take(&lock, path->path, LOCK_NB);
+    }
+    if (result != 0)
+        return; /* a dead socket stays; the next daemon takes it over */
     if (lstat(path->path, &there) == 0 && there.st_dev == path->device &&
         there.st_ino == path->inode)
         unlink(path->path);

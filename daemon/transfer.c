@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "request_field.h"
 #include "transfer_error.h"
 #include "transfer_setup.h"
 
@@ -62,12 +63,13 @@ static int on_prerequest(void *ctx, char *remote_ip, char *local_ip, int remote_
                          int local_port)
 {
     struct transfer *transfer = ctx;
-    (void)remote_ip;
+    char peer[POOL_PEER_BYTES];
     (void)local_ip;
-    (void)remote_port;
+    snprintf(peer, sizeof peer, strchr(remote_ip, ':') ? "[%s]:%d" : "%s:%d", remote_ip,
+             remote_port);
     struct pool_connection *connection = pool_connection_find(transfer->pool, transfer->job.easy,
                                                               transfer->request->url.origin,
-                                                              local_port);
+                                                              local_port, peer);
     if (!connection)
         return CURL_PREREQFUNC_ABORT;
     if (transfer->sends > 0 && !may_send_again(transfer->request)) {
@@ -131,27 +133,28 @@ static bool is_length_clear(const struct transfer *transfer, struct wire_str nam
             (before.length == value.length && memcmp(before.data, value.data, value.length) == 0));
 }
 
+static int note_size(struct transfer *transfer, int result)
+{
+    if (result == -EMSGSIZE)
+        transfer->is_head_too_large = true;
+    return result;
+}
+
 static int add_header_line(struct transfer *transfer, struct wire_str line)
 {
+    if (strchr(" \t", line.data[0])) /* RFC 9112, 5.2: it goes on */
+        return note_size(transfer, field_list_extend(&transfer->fields, request_field_trim(line)));
     const char *colon = memchr(line.data, ':', line.length);
     if (!colon)
-        return 0; /* a folded or broken line: libcurl has judged it */
+        return 0; /* a broken line: libcurl has judged it */
     struct wire_str name = {line.data, (size_t)(colon - line.data)};
-    struct wire_str value = {colon + 1, line.length - name.length - 1};
-    while (value.length > 0 && (value.data[0] == ' ' || value.data[0] == '\t')) {
-        value.data++;
-        value.length--;
-    }
-    while (value.length > 0 && strchr(" \t", value.data[value.length - 1]))
-        value.length--;
+    struct wire_str value = request_field_trim(
+        (struct wire_str){colon + 1, line.length - name.length - 1});
     if (!is_length_clear(transfer, name, value)) {
         transfer->is_length_ambiguous = true;
         return -EPROTO;
     }
-    int result = field_list_add(&transfer->fields, name, value);
-    if (result == -EMSGSIZE)
-        transfer->is_head_too_large = true;
-    return result;
+    return note_size(transfer, field_list_add(&transfer->fields, name, value));
 }
 
 /* Once per line, with its line end; anything but the count back ends the transfer. */
@@ -204,13 +207,13 @@ static void measure(const struct transfer *transfer, struct transfer_result *out
     if (transfer->connection)
         out_result->connection = pool_connection_info(transfer->connection);
     out_result->is_connection_reused = transfer->is_reused;
-    if (transfer->is_reused) {
-        out_result->wait_us = difference(transfer->sent_ns, transfer->started_ns) / NS_PER_US;
-    } else {
+    uint64_t began_ns = transfer->is_reused ? transfer->sent_ns : transfer->job.opening_ns;
+    out_result->wait_us = difference(began_ns, transfer->started_ns) / NS_PER_US;
+    if (!transfer->is_reused) {
         uint64_t resolved = time_of(easy, CURLINFO_NAMELOOKUP_TIME_T);
         uint64_t connected = time_of(easy, CURLINFO_CONNECT_TIME_T);
         uint64_t secured = time_of(easy, CURLINFO_APPCONNECT_TIME_T);
-        out_result->resolve_us = resolved;
+        out_result->resolve_us = difference(resolved, out_result->wait_us);
         out_result->connect_us = difference(connected, resolved);
         out_result->tls_us = difference(secured, connected);
     }
@@ -224,7 +227,9 @@ void transfer_describe_step(const struct transfer *transfer, struct wire_why *ou
     char authority[300];
     CURL *easy = transfer->job.easy;
     transfer_error_authority(transfer->request, authority, sizeof authority);
-    if (transfer->has_head)
+    if (transfer_is_waiting(transfer))
+        wire_why_set(out_step, "waiting for a connection to %s", authority);
+    else if (transfer->has_head)
         wire_why_set(out_step, "the body from %s", authority);
     else if (transfer->sends > 0)
         wire_why_set(out_step, "the answer of %s", authority);
@@ -234,6 +239,11 @@ void transfer_describe_step(const struct transfer *transfer, struct wire_why *ou
         wire_why_set(out_step, "connect to %s", authority);
     else
         wire_why_set(out_step, "TLS handshake with %s", authority);
+}
+
+bool transfer_is_waiting(const struct transfer *transfer)
+{
+    return !transfer->is_done && transfer->sends == 0 && transfer->job.opening_ns == 0;
 }
 
 const struct transfer_head *transfer_get_head(const struct transfer *transfer)
@@ -260,6 +270,7 @@ static int explain(const struct transfer *transfer, CURLcode code, struct wire_w
         .is_withheld = transfer->is_withheld,
         .is_head_too_large = transfer->is_head_too_large,
         .is_length_ambiguous = transfer->is_length_ambiguous,
+        .lacks_socket = transfer->job.lacks_socket,
         .max_head_bytes = transfer->fields.text.limit,
     };
     return transfer_error_translate(&failure, out_why);
@@ -293,10 +304,15 @@ static void on_job_done(struct pool_job *job, CURLcode code)
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
-static CURLcode prepare(struct transfer *transfer, const struct config *config)
+static CURLcode prepare(struct transfer *transfer, const struct config *config, bool waits)
 {
     CURL *easy = transfer->job.easy;
-    CURLcode code = pool_prepare(transfer->pool, easy, !request_has_identity(transfer->request));
+    const struct request *request = transfer->request;
+    /* Over HTTP/1.1 waiting for a connection would be waiting for somebody else's answer. */
+    bool may_multiplex = request->http == WIRE_HTTP_2 ||
+                         (request->http == WIRE_HTTP_AUTO && request->url.is_tls);
+    CURLcode code = pool_prepare(transfer->pool, &transfer->job, !request_has_identity(request),
+                                 waits && may_multiplex);
     if (code == CURLE_OK)
         code = transfer_setup_apply(&transfer->setup, easy, transfer->request, config);
 #define SET(option, value)                                                                         \
@@ -314,8 +330,8 @@ static CURLcode prepare(struct transfer *transfer, const struct config *config)
 }
 
 int transfer_create(struct transfer **out_transfer, struct pool *pool, const struct config *config,
-                    const struct request *request, const struct transfer_events *events, void *ctx,
-                    struct wire_why *why)
+                    const struct request *request, bool waits, const struct transfer_events *events,
+                    void *ctx, struct wire_why *why)
 {
     struct transfer *transfer = calloc(1, sizeof *transfer);
     wire_why_set(why, "the daemon is out of memory");
@@ -332,7 +348,7 @@ int transfer_create(struct transfer **out_transfer, struct pool *pool, const str
     };
     field_list_init(&transfer->fields, config->max_response_header_bytes);
     transfer->head.fields = &transfer->fields;
-    CURLcode code = transfer->job.easy ? prepare(transfer, config) : CURLE_OUT_OF_MEMORY;
+    CURLcode code = transfer->job.easy ? prepare(transfer, config, waits) : CURLE_OUT_OF_MEMORY;
     if (code != CURLE_OK || pool_add(pool, &transfer->job) < 0) {
         if (code != CURLE_OUT_OF_MEMORY)
             wire_why_set(why, "libcurl does not take the request: %s", curl_easy_strerror(code));

@@ -44,10 +44,16 @@ struct transfer_events {
     void (*on_done)(void *ctx, const struct transfer_result *result);
 };
 
-/* 0 and a transfer on its way, or a code with the reason: nothing was sent then. */
+/*
+ * 0 and a transfer on its way, or a code with the reason: nothing was sent then. `waits`: it may
+ * wait for a connection that another transfer is opening.
+ */
 int transfer_create(struct transfer **out_transfer, struct pool *pool, const struct config *config,
-                    const struct request *request, const struct transfer_events *events, void *ctx,
-                    struct wire_why *why);
+                    const struct request *request, bool waits, const struct transfer_events *events,
+                    void *ctx, struct wire_why *why);
+
+/* Has it neither a connection nor begun to open one? */
+bool transfer_is_waiting(const struct transfer *transfer);
 
 /* Ends it at once, wherever it is. Not from inside on_sent, on_head or on_body. */
 void transfer_destroy(struct transfer *transfer);

@@ -13,11 +13,15 @@ void transfer_error_authority(const struct request *request, char *out_text, siz
     snprintf(out_text, size, "%s:%u", request->url.host, request->url.port);
 }
 
-/* The system's word for what happened at the socket, else libcurl's, in lower case. */
+/*
+ * The system's word for what happened at the socket, else libcurl's, in lower case. libcurl keeps
+ * the errno of an attempt at another address, so it says something of failed connects only.
+ */
 static void cause_of(const struct transfer_failure *failure, char *out_text, size_t size)
 {
     long number = 0;
-    curl_easy_getinfo(failure->easy, CURLINFO_OS_ERRNO, &number);
+    if (failure->code == CURLE_COULDNT_CONNECT)
+        curl_easy_getinfo(failure->easy, CURLINFO_OS_ERRNO, &number);
     if (number != 0)
         snprintf(out_text, size, "%s", strerror((int)number));
     else
@@ -48,6 +52,10 @@ static int connect_failed(const struct transfer_failure *failure, const char *au
                           struct wire_why *why)
 {
     char cause[256];
+    if (failure->lacks_socket) {
+        wire_why_set(why, "connect to %s: the daemon has no descriptor left for it", authority);
+        return FETCHPOOL_BUSY;
+    }
     if (failure->request->proxy)
         return proxy_failed(failure, why);
     cause_of(failure, cause, sizeof cause);
@@ -87,7 +95,9 @@ static int stopped_by_us(const struct transfer_failure *failure, const char *aut
                          struct wire_why *why)
 {
     if (failure->is_withheld) {
-        wire_why_set(why, "%s closed the connection before its answer; %s is not sent twice",
+        wire_why_set(why,
+                     "%s closed the connection or the stream before its answer; %s is not "
+                     "sent twice",
                      authority, failure->request->method);
         return FETCHPOOL_CLOSED;
     }
@@ -146,10 +156,9 @@ static bool is_proxys_doing(const struct transfer_failure *failure)
             failure->code == CURLE_GOT_NOTHING);
 }
 
-int transfer_error_translate(const struct transfer_failure *failure, struct wire_why *out_why)
+static int translate(const struct transfer_failure *failure, const char *authority,
+                     struct wire_why *out_why)
 {
-    char authority[AUTHORITY_BYTES];
-    transfer_error_authority(failure->request, authority, sizeof authority);
     if (is_proxys_doing(failure))
         return proxy_failed(failure, out_why);
     switch (failure->code) {
@@ -197,4 +206,22 @@ int transfer_error_translate(const struct transfer_failure *failure, struct wire
         wire_why_set(out_why, "request to %s failed: %s", authority, detail_of(failure));
         return failure->is_sent ? FETCHPOOL_INTERNAL : FETCHPOOL_CONNECT;
     }
+}
+
+/*
+ * libcurl sends a request again when a connection of the pool was dead, and may fail to open the
+ * next one. That failure is no longer the whole story: the first origin has seen the request.
+ */
+int transfer_error_translate(const struct transfer_failure *failure, struct wire_why *out_why)
+{
+    char authority[AUTHORITY_BYTES];
+    struct wire_why why;
+    transfer_error_authority(failure->request, authority, sizeof authority);
+    int code = translate(failure, authority, &why);
+    *out_why = why;
+    if (!failure->is_sent || code >= FETCHPOOL_TIMEOUT_SENT)
+        return code;
+    wire_why_set(out_why, "%s closed the connection before its answer; sent again: %s", authority,
+                 why.text);
+    return FETCHPOOL_CLOSED;
 }

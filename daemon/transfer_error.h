@@ -20,6 +20,7 @@ struct transfer_failure {
     bool is_withheld; /* libcurl wanted to send it again and was stopped */
     bool is_head_too_large;
     bool is_length_ambiguous;
+    bool lacks_socket; /* no descriptor was left to connect with */
     size_t max_head_bytes;
 };
 

@@ -13,6 +13,9 @@
             return set_code;                                                                       \
     } while (0)
 
+/* How much later than the fetch's own timer libcurl's would end a connection attempt. */
+#define CONNECT_SLACK_MS 2000
+
 /* ---- Header fields -------------------------------------------------------------------------- */
 
 static CURLcode add_line(struct curl_slist **list, const char *line)
@@ -98,9 +101,16 @@ static CURLcode set_method(CURL *easy, const struct request *request)
     return CURLE_OK;
 }
 
-static long http_version_of(enum wire_http http)
+/*
+ * Through a proxy that knows the client by its credentials only HTTP/1.1 is spoken: libcurl does
+ * not tell connections through a proxy apart by credentials, so that over HTTP/2 a stranger's
+ * request could join one while it is in use.
+ */
+static long http_version_of(const struct request *request)
 {
-    switch (http) {
+    if (request->is_proxy_clients && request_has_identity(request))
+        return CURL_HTTP_VERSION_1_1;
+    switch (request->http) {
     case WIRE_HTTP_AUTO:
         return CURL_HTTP_VERSION_2TLS;
     case WIRE_HTTP_1_1:
@@ -126,9 +136,14 @@ static CURLcode set_tls(CURL *easy, const struct request *request, const struct 
     if (request->tls_ca) {
         struct curl_blob ca = blob_of(request->tls_ca);
         SET(CURLOPT_CAINFO_BLOB, &ca);
+        SET(CURLOPT_CAPATH, NULL); /* is looked at beside the blob */
     } else if (config->ca_file) {
         SET(CURLOPT_CAINFO, config->ca_file);
         SET(CURLOPT_CAPATH, NULL);
+    }
+    if (config->ca_file) {
+        SET(CURLOPT_PROXY_CAINFO, config->ca_file);
+        SET(CURLOPT_PROXY_CAPATH, NULL);
     }
     if (request->tls_cert) {
         struct curl_blob cert = blob_of(request->tls_cert), key = blob_of(request->tls_key);
@@ -189,14 +204,10 @@ static CURLcode set_common(CURL *easy, const struct request *request)
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_PATH_AS_IS, 1L);
-    SET(CURLOPT_HTTP_VERSION, http_version_of(request->http));
-    /* Where HTTP/2 may come of it, wait for a connection that is being opened; over HTTP/1.1 that
-     * would be waiting for somebody else's answer. */
-    bool may_multiplex = request->http == WIRE_HTTP_2 ||
-                         (request->http == WIRE_HTTP_AUTO && request->url.is_tls);
-    SET(CURLOPT_PIPEWAIT, may_multiplex ? 1L : 0L);
-    /* libcurl shares it out among the addresses of a name; the fetch's own timer bounds the sum. */
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+    SET(CURLOPT_HTTP_VERSION, http_version_of(request));
+    /* libcurl shares it out among the addresses of a name. The deadline itself is the fetch's,
+     * which knows what was sent: so it must come first. */
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms + CONNECT_SLACK_MS);
     if (request->wants_decoding)
         SET(CURLOPT_ACCEPT_ENCODING, "");
     return CURLE_OK;

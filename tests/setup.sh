@@ -90,11 +90,14 @@ install_quietly() {
         as_root chmod 755 "$guard"
         guarded=yes
     fi
+    # An interrupt must not leave a machine on which no service starts any more.
+    [ "$guarded" = no ] || trap 'as_root rm -f "$guard"; exit 1' HUP INT TERM
     status=0
     log=$(mktemp)
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         -o Dpkg::Use-Pty=0 "$@" </dev/null >"$log" 2>&1 || status=$?
     [ "$guarded" = no ] || as_root rm -f "$guard"
+    trap - HUP INT TERM
     [ "$status" = 0 ] || cat "$log" >&2
     rm -f "$log"
     [ "$status" = 0 ] || die "apt-get could not install: $*"

@@ -238,6 +238,12 @@ void wire_put_str(struct buffer *buffer, struct wire_str str)
     wire_pack_str(&packer, str);
 }
 
+void wire_put_any(struct buffer *buffer, struct wire_str bytes)
+{
+    msgpack_packer packer = wire_packer(buffer);
+    wire_pack_any(&packer, bytes);
+}
+
 void wire_put_unsigned(struct buffer *buffer, uint64_t number)
 {
     msgpack_packer packer = wire_packer(buffer);

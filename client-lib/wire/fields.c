@@ -90,16 +90,12 @@ static bool is_utf8(struct wire_str str)
     return true;
 }
 
-/*
- * Origins send values that are not UTF-8, in Latin-1 or worse. As `str` they would make many
- * libraries refuse the whole message; as `bin` they cost nobody anything.
- */
-static void pack_value(msgpack_packer *packer, struct wire_str value)
+void wire_pack_any(msgpack_packer *packer, struct wire_str bytes)
 {
-    if (is_utf8(value))
-        wire_pack_str(packer, value);
+    if (is_utf8(bytes))
+        wire_pack_str(packer, bytes);
     else
-        wire_pack_bin(packer, value);
+        wire_pack_bin(packer, bytes);
 }
 
 void wire_pack_fields(msgpack_packer *packer, const struct wire_field *fields, size_t count)
@@ -107,7 +103,7 @@ void wire_pack_fields(msgpack_packer *packer, const struct wire_field *fields, s
     msgpack_pack_array(packer, count);
     for (size_t i = 0; i < count; i++) {
         msgpack_pack_array(packer, 2);
-        wire_pack_str(packer, fields[i].name);
-        pack_value(packer, fields[i].value);
+        wire_pack_any(packer, fields[i].name);
+        wire_pack_any(packer, fields[i].value);
     }
 }

@@ -12,6 +12,12 @@ msgpack_packer wire_packer(struct buffer *buffer);
 void wire_pack_str(msgpack_packer *packer, struct wire_str str);
 void wire_pack_bin(msgpack_packer *packer, struct wire_str str);
 
+/*
+ * As str if it is UTF-8, else as bin. Origins send Latin-1 or worse; as str it would make many
+ * libraries refuse the whole message, as bin it costs nobody anything.
+ */
+void wire_pack_any(msgpack_packer *packer, struct wire_str bytes);
+
 /* Writes "KEY must be EXPECTED, not WHAT IT IS"; returns -EINVAL. */
 int wire_wrong_type(struct wire_why *why, const char *key, const char *expected,
                     const struct fetchpool_value *value);

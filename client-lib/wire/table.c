@@ -10,6 +10,10 @@
 /* Columns beyond this are not shown; the widest table of the protocol has ten. */
 #define TABLE_MAX_COLUMNS 24
 
+/* A longer cell is shown whole, and pushes its line's later cells aside: other lines are not padded
+ * for its sake. */
+#define TABLE_MAX_WIDTH 80
+
 /* Room for any number, and for the start of a string that is only measured. */
 #define CELL_TEXT_BYTES 32
 
@@ -59,7 +63,7 @@ static bool is_number(const struct fetchpool_value *value)
 
 static void put_printable(struct buffer *out, const char *bytes, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length && out->error == 0; i++) {
         unsigned char byte = (unsigned char)bytes[i];
         buffer_append(out, byte < 0x20 || byte == 0x7f ? "?" : &bytes[i], 1);
     }
@@ -67,7 +71,7 @@ static void put_printable(struct buffer *out, const char *bytes, size_t length)
 
 static void put_spaces(struct buffer *out, size_t count)
 {
-    while (count-- > 0)
+    while (count-- > 0 && out->error == 0)
         buffer_append(out, " ", 1);
 }
 
@@ -95,7 +99,7 @@ static size_t column_width(const struct fetchpool_value *list, const struct fetc
         if (cell.length > width)
             width = cell.length;
     }
-    return width;
+    return width < TABLE_MAX_WIDTH ? width : TABLE_MAX_WIDTH;
 }
 
 /* The rows of a table are maps with the same keys in the same order. */
