@@ -84,9 +84,10 @@ int field_list_add(struct field_list *list, struct wire_str name, struct wire_st
 
 int field_list_extend(struct field_list *list, struct wire_str more)
 {
-    if (list->count == 0)
+    if (list->count == 0 || more.length == 0)
         return 0;
     struct wire_field *last = &list->fields[list->count - 1];
+    size_t space = last->value.length > 0 ? 1 : 0;
     size_t mark = list->text.length;
     int result = buffer_append(&list->text, more.data, more.length);
     if (result == 0)
@@ -94,8 +95,13 @@ int field_list_extend(struct field_list *list, struct wire_str more)
     if (result < 0) {
         buffer_truncate(&list->text, mark);
     } else {
-        list->text.data[mark - 1] = ' '; /* in place of the NUL */
-        last->value.length += more.length + 1;
+        /* The value's NUL becomes the space, or gives way to what follows it. */
+        uint8_t *nul = list->text.data + mark - 1;
+        *nul = ' ';
+        if (space == 0)
+            memmove(nul, nul + 1, more.length + 1);
+        list->text.length -= 1 - space;
+        last->value.length += space + more.length;
     }
     renew_views(list);
     return result;

@@ -21,8 +21,8 @@ void field_list_clear(struct field_list *list);
 /* 0, -ENOMEM, or -EMSGSIZE beyond the bound. Views from before are void after it. */
 int field_list_add(struct field_list *list, struct wire_str name, struct wire_str value);
 
-/* Continues the value of the last field with a space and more. The same results; no field, no
- * change. */
+/* Continues the value of the last field with a space, unless either is empty, and more. The same
+ * results; no field, no change. */
 int field_list_extend(struct field_list *list, struct wire_str more);
 
 /* Views, as long as nothing is added. */

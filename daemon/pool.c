@@ -381,6 +381,14 @@ static const struct pool_sockets_events sockets_events = {
     .on_gone = on_gone,
 };
 
+/* However few descriptors there are, the idle connections of all pools leave half to new ones. */
+static long most_idle(const struct pool *pool)
+{
+    uint64_t share = pool->ledger->most_sockets / 2 / pool->ledger->pools;
+    uint64_t most = pool->config->max_connections < share ? pool->config->max_connections : share;
+    return most > 0 ? (long)most : 1;
+}
+
 static bool set_up_multi(struct pool *pool)
 {
     CURLM *multi = pool->multi = curl_multi_init();
@@ -391,8 +399,7 @@ static bool set_up_multi(struct pool *pool)
            curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted) == CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_TIMERDATA, pool) == CURLM_OK &&
            /* its default is four times the running transfers: the pool would shrink when quiet */
-           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)pool->config->max_connections) ==
-               CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, most_idle(pool)) == CURLM_OK &&
            curl_share_setopt(sessions, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK;
 }
 

@@ -36,6 +36,7 @@ struct pool_ledger {
     uint64_t next_connection; /* the number of the next connection */
     size_t sockets;           /* open ones of all pools */
     size_t most_sockets;      /* what the descriptor limit leaves for them */
+    size_t pools;             /* how many share it */
 };
 
 /* 0, -ENOMEM, or -EIO if libcurl or libuv refuses. Everything given is borrowed. */

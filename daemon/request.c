@@ -199,6 +199,9 @@ static int take_proxy(struct request *request, struct wire_str proxy, const stru
     if (!is_proxy_url(proxy, request->proxy))
         return refuse(FETCHPOOL_BAD_REQUEST, why,
                       "proxy must be an http://, https:// or socks5h:// URL");
+    if (request_has_identity(request) && request->http == WIRE_HTTP_2)
+        return refuse(FETCHPOOL_BAD_REQUEST, why,
+                      "http \"2\" is not spoken through a proxy with credentials");
     return 0;
 }
 

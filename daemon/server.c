@@ -253,6 +253,7 @@ static void share_descriptors(struct server *server)
                   (unsigned long long)server->config->max_clients, (unsigned long long)most_clients,
                   (unsigned long long)all);
     }
+    server->ledger.pools = 2;
     server->ledger.most_sockets = all - reserved - server->max_clients;
 }
 
