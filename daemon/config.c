@@ -80,19 +80,19 @@ const struct config_key config_keys[] = {
     {"limits", "max_unread", CONFIG_BYTES, AT(max_unread_bytes), "64MiB", MIB, GIB + 64 * MIB,
      "Bytes of answers for one client connection that come in or have not been read. A body that "
      "goes beyond it while it comes in is error 204; an answer that does not fit behind unread "
-     "ones is error 206."},
+     "ones is error 206. Where max_body is larger, this is raised so that one such body fits."},
     {"limits", "max_name", CONFIG_BYTES, AT(max_name_bytes), "128", 16, 4 * KIB,
      "A client's name in hello, and the tag of a request."},
     {"limits", "max_pem", CONFIG_BYTES, AT(max_pem_bytes), "64KiB", KIB, MIB,
      "Each of the PEM texts tls.ca, tls.cert and tls.key. They are read anew for each connection, "
      "which holds up everybody: about 0.4 ms for each KiB."},
 
-    {"tls", "ca_file", CONFIG_TEXT, AT(ca_file), NULL, 0, 0,
+    {"tls", "ca_file", CONFIG_PEM_FILE, AT(ca_file), NULL, 0, 0,
      "Certificates of the authorities to trust, as a PEM file. Default: the system's."},
     {"tls", "allow_insecure", CONFIG_BOOLEAN, AT(allow_insecure), "no", 0, 0,
      "Whether a client may ask not to verify certificates."},
 
-    {"proxy", "url", CONFIG_TEXT, AT(proxy_url), NULL, 0, 0,
+    {"proxy", "url", CONFIG_PROXY, AT(proxy_url), NULL, 0, 0,
      "The http://, https:// or socks5h:// proxy to go through where a client names none. "
      "Environment variables are not looked at."},
     {"proxy", "allow_client", CONFIG_BOOLEAN, AT(allow_client_proxy), "no", 0, 0,
@@ -108,6 +108,10 @@ const char *config_type_description(enum config_type type)
     switch (type) {
     case CONFIG_TEXT:
         return "a text that is not empty";
+    case CONFIG_PEM_FILE:
+        return "a file of certificates in PEM that can be read";
+    case CONFIG_PROXY:
+        return "an http://, https:// or socks5h:// URL";
     case CONFIG_LEVEL:
         return "error, warning, notice, info or debug";
     case CONFIG_BOOLEAN:
@@ -164,6 +168,10 @@ static int set_value(struct config *config, const struct config_key *key, const 
     switch (key->type) {
     case CONFIG_TEXT:
         return set_text(member, text);
+    case CONFIG_PEM_FILE:
+        return text && !config_value_is_pem_file(text) ? -EINVAL : set_text(member, text);
+    case CONFIG_PROXY:
+        return text && !config_value_is_proxy(text) ? -EINVAL : set_text(member, text);
     case CONFIG_LEVEL:
         return set_level(member, text);
     case CONFIG_BOOLEAN:
@@ -174,6 +182,11 @@ static int set_value(struct config *config, const struct config_key *key, const 
         return set_number(key, member, text);
     }
     return -EINVAL;
+}
+
+bool config_key_is_text(const struct config_key *key)
+{
+    return key->type == CONFIG_TEXT || key->type == CONFIG_PEM_FILE || key->type == CONFIG_PROXY;
 }
 
 int config_init(struct config *config)
@@ -192,7 +205,7 @@ int config_init(struct config *config)
 void config_finish(struct config *config)
 {
     for (size_t i = 0; i < config_key_count; i++) {
-        if (config_keys[i].type == CONFIG_TEXT)
+        if (config_key_is_text(&config_keys[i]))
             free(*(char **)((char *)config + config_keys[i].offset));
     }
     *config = (struct config){0};
@@ -240,6 +253,9 @@ static int fail_unknown(struct reading *reading, const char *section, const char
         if (strcmp(section, config_keys[i].section) == 0)
             append_name(keys, sizeof keys, config_keys[i].name);
     }
+    if (!section[0])
+        return fail(reading, -EINVAL, "\"%.60s\" stands before any section; expected one of [%s]",
+                    name, sections);
     if (keys[0])
         return fail(reading, -EINVAL, "unknown key \"%.60s\" in [%s]; expected one of %s", name,
                     section, keys);

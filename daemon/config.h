@@ -65,12 +65,14 @@ int config_load(struct config *config, const char *path, struct config_error *er
 /* ---- The table, for whoever describes it ---------------------------------------------------- */
 
 enum config_type {
-    CONFIG_TEXT,    /* char *, owned */
-    CONFIG_LEVEL,   /* int */
-    CONFIG_BOOLEAN, /* bool */
-    CONFIG_COUNT,   /* uint64_t */
-    CONFIG_BYTES,   /* uint64_t */
-    CONFIG_DURATION /* uint64_t, milliseconds */
+    CONFIG_TEXT,     /* char *, owned */
+    CONFIG_PEM_FILE, /* char *, owned: a file that can be read and holds certificates */
+    CONFIG_PROXY,    /* char *, owned: the URL of a proxy */
+    CONFIG_LEVEL,    /* int */
+    CONFIG_BOOLEAN,  /* bool */
+    CONFIG_COUNT,    /* uint64_t */
+    CONFIG_BYTES,    /* uint64_t */
+    CONFIG_DURATION  /* uint64_t, milliseconds */
 };
 
 struct config_key {
@@ -85,6 +87,9 @@ struct config_key {
 
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
+
+/* Is its member a char *? */
+bool config_key_is_text(const struct config_key *key);
 
 /* How values of a type are written: "a duration such as 500ms, 30s, 5m or 1h". */
 const char *config_type_description(enum config_type type);

@@ -13,6 +13,8 @@ void config_show_value(char *out_text, size_t size, const struct config *config,
     const char *text;
     switch (key->type) {
     case CONFIG_TEXT:
+    case CONFIG_PEM_FILE:
+    case CONFIG_PROXY:
         text = *(char *const *)member;
         snprintf(out_text, size, "%s", text ? text : "");
         break;

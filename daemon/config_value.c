@@ -85,6 +85,29 @@ bool config_value_duration(const char *text, uint64_t *out_ms)
     return read_with_unit(text, duration_units, COUNT(duration_units), out_ms);
 }
 
+bool config_value_is_pem_file(const char *path)
+{
+    char line[256];
+    bool has_certificate = false;
+    FILE *file = fopen(path, "re");
+    while (file && !has_certificate && fgets(line, sizeof line, file))
+        has_certificate = strncmp(line, "-----BEGIN ", 11) == 0 && strstr(line, "CERTIFICATE-----");
+    if (file)
+        fclose(file);
+    return has_certificate;
+}
+
+bool config_value_is_proxy(const char *url)
+{
+    static const char *const schemes[] = {"http://", "https://", "socks5h://"};
+    for (size_t i = 0; i < COUNT(schemes); i++) {
+        size_t length = strlen(schemes[i]);
+        if (strncmp(url, schemes[i], length) == 0 && url[length])
+            return true;
+    }
+    return false;
+}
+
 void config_value_print(char *out_text, size_t size, bool is_bytes, bool is_duration,
                         uint64_t number)
 {

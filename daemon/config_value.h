@@ -1,5 +1,6 @@
 /*
- * config_value: numbers with units, as people write them in the configuration, and back. Pure.
+ * config_value: values as people write them in the configuration: numbers with units, and back; and
+ * what else can be told of a value by itself.
  * The parsers take the whole text or nothing, and refuse what does not fit 64 bits.
  */
 #pragma once
@@ -12,6 +13,10 @@ bool config_value_boolean(const char *text, bool *out_boolean); /* yes, no, true
 bool config_value_count(const char *text, uint64_t *out_count);
 bool config_value_bytes(const char *text, uint64_t *out_bytes); /* none, KiB, MiB, GiB */
 bool config_value_duration(const char *text, uint64_t *out_ms); /* ms, s, m, h, d; 0 needs none */
+
+/* Can the file be read, and is there the begin of a certificate in it? */
+bool config_value_is_pem_file(const char *path);
+bool config_value_is_proxy(const char *url);
 
 /* The shortest way to write it: "16MiB", "90s", "512". */
 void config_value_print(char *out_text, size_t size, bool is_bytes, bool is_duration,

@@ -166,7 +166,7 @@ static void set_deaf(struct conn *conn, bool is_deaf)
     if (is_deaf)
         DL_APPEND(shared->deaf, conn);
     else
-        DL_DELETE(shared->deaf, conn);
+        DL_DELETE(shared->deaf, conn); // NOLINT(clang-analyzer-core.NullDereference): it is in it
     if (!shared->deaf)
         uv_timer_stop(&shared->sweep);
     else if (!uv_is_active((uv_handle_t *)&shared->sweep))

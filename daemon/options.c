@@ -62,13 +62,14 @@ int options_read(struct options *out_options, int argc, char **argv)
         case 'h':
             fputs(usage, stdout);
             return EXIT_SUCCESS;
-        default:
-            fputs(usage, stderr);
+        default: /* getopt has said what is wrong */
+            fputs("try fetchpoold --help\n", stderr);
             return EXIT_USAGE;
         }
     }
     if (optind == argc)
         return -1;
-    fprintf(stderr, "fetchpoold: unexpected argument \"%s\"\n%s", argv[optind], usage);
+    fprintf(stderr, "fetchpoold: unexpected argument \"%s\"\ntry fetchpoold --help\n",
+            argv[optind]);
     return EXIT_USAGE;
 }

@@ -11,6 +11,7 @@
 
 #include <utlist.h>
 
+#include "pool_origin.h"
 #include "pool_socket.h"
 
 #define NS_PER_MS 1000000
@@ -41,6 +42,7 @@ struct pool {
     uv_timer_t timer;
     bool is_timer_closed;
     struct pool_sockets sockets;
+    struct pool_origins origins;
     struct pool_connection *by_id;  /* those whose socket is open */
     struct pool_connection *oldest; /* the same, in the order of their opening */
     void (*on_closed)(void *ctx);
@@ -126,9 +128,16 @@ void pool_connection_release(struct pool_connection *connection)
         connection_free(connection);
 }
 
-void pool_connection_set_http(struct pool_connection *connection, const char *http)
+void pool_connection_set_http(struct pool *pool, struct pool_connection *connection,
+                              const char *http)
 {
     connection->http = http;
+    pool_origins_note(&pool->origins, connection->origin, http);
+}
+
+bool pool_speaks_http_1(const struct pool *pool, const char *origin)
+{
+    return pool_origins_speaks_http_1(&pool->origins, origin);
 }
 
 struct pool_connection_info pool_connection_info(const struct pool_connection *connection)
@@ -434,5 +443,6 @@ void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx)
     pool->on_closed_ctx = ctx;
     curl_multi_cleanup(pool->multi); /* closes the sockets, through on_close_socket() */
     curl_share_cleanup(pool->sessions);
+    pool_origins_finish(&pool->origins);
     uv_close((uv_handle_t *)&pool->timer, on_timer_closed);
 }

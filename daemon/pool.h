@@ -109,7 +109,12 @@ bool pool_connection_use(struct pool *pool, struct pool_connection *connection);
 /* The job no longer uses it. */
 void pool_connection_release(struct pool_connection *connection);
 
-void pool_connection_set_http(struct pool_connection *connection, const char *http);
+/* The version of an answer that came over it; a static string. */
+void pool_connection_set_http(struct pool *pool, struct pool_connection *connection,
+                              const char *http);
+
+/* Did the origin's latest answer come over HTTP/1.1? */
+bool pool_speaks_http_1(const struct pool *pool, const char *origin);
 
 struct pool_connection_info pool_connection_info(const struct pool_connection *connection);
 

@@ -145,7 +145,8 @@ static int check_tls(const struct wire_tls *tls, const struct config *config, st
 {
     if (tls->no_verify && !config->allow_insecure)
         return refuse(FETCHPOOL_DENIED, why,
-                      "tls.verify = false is not allowed by this daemon ([tls] allow_insecure)");
+                      "tls.verify = false (-k of the command) is not allowed by this daemon; "
+                      "[tls] allow_insecure = yes would");
     if (!tls->cert.data != !tls->key.data)
         return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.cert and tls.key are needed together");
     int code = check_pem(tls->ca, "tls.ca", config, why);

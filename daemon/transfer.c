@@ -109,7 +109,7 @@ static void end_head(struct transfer *transfer)
     if (transfer->head.status < 200 && transfer->head.status != 101)
         return; /* interim: another head follows */
     transfer->has_head = true;
-    pool_connection_set_http(transfer->connection, transfer->head.http);
+    pool_connection_set_http(transfer->pool, transfer->connection, transfer->head.http);
     transfer->events->on_head(transfer->ctx, &transfer->head);
 }
 
@@ -310,7 +310,8 @@ static CURLcode prepare(struct transfer *transfer, const struct config *config, 
     const struct request *request = transfer->request;
     /* Over HTTP/1.1 waiting for a connection would be waiting for somebody else's answer. */
     bool may_multiplex = request->http == WIRE_HTTP_2 ||
-                         (request->http == WIRE_HTTP_AUTO && request->url.is_tls);
+                         (request->http == WIRE_HTTP_AUTO && request->url.is_tls &&
+                          !pool_speaks_http_1(transfer->pool, request->url.origin));
     CURLcode code = pool_prepare(transfer->pool, &transfer->job, !request_has_identity(request),
                                  waits && may_multiplex);
     if (code == CURLE_OK)

@@ -13,8 +13,17 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/support/stage.sh
 . "$here/support/stage.sh"
 
+case ${1:-} in
+-*)
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
+    [ "$1" = -h ] || [ "$1" = --help ] || exit 2
+    exit 0
+    ;;
+esac
+
 processes=8
 failed=0
+broken= # URLs that failed: asked for once, not eight times
 
 # A URL is asked for by two processes at least, so that the second shows what reuse does.
 if [ $(($# * 2)) -gt $processes ]; then
@@ -43,22 +52,23 @@ timed() {
 }
 
 ask_fetchpool() {
-    timed "$build/fetchpool" -sS -m 60 -o "$stage/body" \
-        -w '%{http_code} %{http_version} %{connection_id} %{reused}' "$1"
+    timed "$build/fetchpool" -sS -m 15 -o "$stage/body" \
+        -w '%{http_code} %{http_version} %{connection_id} %{reused}' -- "$1"
 }
 
 # With our own origin: our authority, and no proxy of the environment. (-q: no ~/.curlrc.)
 ask_curl() {
     if [ -n "${authority:-}" ]; then
-        timed curl -q -sS -m 60 -o "$stage/body" --cacert "$authority" --noproxy '*' "$1"
+        timed curl -q -sS -m 15 -o "$stage/body" --cacert "$authority" --noproxy '*' -- "$1"
     else
-        timed curl -q -sS -m 60 -o "$stage/body" "$1"
+        timed curl -q -sS -m 15 -o "$stage/body" -- "$1"
     fi
 }
 
 # One line of the table: fetchpool's part, then curl's time for the same URL.
 show() {
     url=$1
+    case $broken in *" $url "*) return ;; esac
     ask_fetchpool "$url"
     our_pid=$pid our_result=$result our_ms=$(ms "$spent")
     why=$(head -n 1 "$stage/err")
@@ -84,10 +94,12 @@ show() {
     printf "%-8s  %-${width}s  %6s  %4s  %10s  %-6s  %8s  %8s\n" \
         "$our_pid" "$url" "$status" "$version" "$connection" "$kind" "$our_ms" "$curl_ms"
     [ "$our_result" = 0 ] || printf '          %s\n' "${why:-fetchpool: exit code $our_result}"
+    [ "$our_result" = 0 ] && [ "$result" = 0 ] || broken="$broken $url "
 }
 
 "$here/setup.sh" build demo || stage_die "installing what is needed failed"
 stage_open
+echo "building..." >&2
 stage_build
 if [ $# = 0 ]; then
     stage_origin
@@ -118,6 +130,8 @@ while [ $number -lt $processes ]; do
     number=$((number + 1))
 done
 
+[ -s "$stage/ours" ] || exit 1
+[ -s "$stage/reused" ] || echo "(no connection was kept: the origin closes each after its answer)"
 timed true
 echo
 printf 'median: fetchpool %s ms (over a reused connection %s ms), curl %s ms;' \

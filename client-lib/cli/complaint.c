@@ -2,8 +2,10 @@
 #include "complaint.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "exitcode.h"
@@ -17,12 +19,26 @@ void complaint_show(int exit_code, const char *sentence)
     fprintf(stderr, "fetchpool: (%d) %s\n", exit_code, sentence);
 }
 
+/* Could a daemon be started at the path: is nothing there, or a socket? */
+static bool may_start_there(const char *path)
+{
+    struct stat there;
+    if (stat(path, &there) < 0)
+        return path[0] && errno == ENOENT;
+    return S_ISSOCK(there.st_mode);
+}
+
 char *complaint_of(const struct fetchpool *client, int exit_code, const char *sentence)
 {
     const char *path = fetchpool_socket_path(client);
     char *text;
     int result;
-    if (exit_code != EXIT_CODE_NO_DAEMON)
+    if (exit_code == EXIT_CODE_CERTIFICATE)
+        result = asprintf(&text,
+                          "%s; trust its authority with --cacert, or for all with [tls] "
+                          "ca_file in the daemon's configuration",
+                          sentence);
+    else if (exit_code != EXIT_CODE_NO_DAEMON || !may_start_there(path))
         result = asprintf(&text, "%s", sentence);
     else if (access(path, F_OK) == 0 && access(path, W_OK) < 0)
         result = asprintf(&text, "%s; it is for members of the group that owns it", sentence);

@@ -58,12 +58,14 @@ static void put_bounds(const struct config_key *key)
 static void put_key(const struct config_key *key)
 {
     printf("*%s* = _%s_", key->name,
-           key->type == CONFIG_DURATION  ? "duration"
-           : key->type == CONFIG_BYTES   ? "size"
-           : key->type == CONFIG_COUNT   ? "number"
-           : key->type == CONFIG_BOOLEAN ? "yes|no"
-           : key->type == CONFIG_LEVEL   ? "error|warning|notice|info|debug"
-                                         : "text");
+           key->type == CONFIG_DURATION   ? "duration"
+           : key->type == CONFIG_BYTES    ? "size"
+           : key->type == CONFIG_COUNT    ? "number"
+           : key->type == CONFIG_BOOLEAN  ? "yes|no"
+           : key->type == CONFIG_PEM_FILE ? "file"
+           : key->type == CONFIG_PROXY    ? "URL"
+           : key->type == CONFIG_LEVEL    ? "error|warning|notice|info|debug"
+                                          : "text");
     printf("\n\t");
     put_escaped(key->summary);
     if (key->preset) {

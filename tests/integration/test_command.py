@@ -236,8 +236,19 @@ def test_exit_codes_are_curls_where_the_case_is_the_same(run, start_fake, code, 
     start_fake(refuses_with(code, sentence))
     done = run(URL, "-o", "file", "-w", "%{exitcode} %{http_code} %{errormsg}")
     assert done.returncode == exit_code
-    assert done.stderr.decode() == f"fetchpool: ({exit_code}) {sentence}\n"
-    assert done.stdout.decode() == f"{exit_code} 000 {sentence}"
+    shown = sentence
+    if exit_code == 60:
+        shown += ("; trust its authority with --cacert, or for all with [tls] ca_file in the "
+                  "daemon's configuration")
+    assert done.stderr.decode() == f"fetchpool: ({exit_code}) {shown}\n"
+    assert done.stdout.decode() == f"{exit_code} 000 {shown}"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/tmp", ""])
+def test_nobody_is_told_to_start_a_daemon_where_none_can_be(run, path):
+    done = run("--socket", path, URL)
+    assert done.returncode in (2, 120)
+    assert b"start it with" not in done.stderr
 
 
 def test_no_daemon_is_said_with_what_to_do(run, here):

@@ -258,6 +258,26 @@ def test_the_wait_for_a_connection_is_counted_as_queue_whatever_comes_of_it(star
             assert_waited(answer["timing"], 250)
 
 
+def test_nobody_waits_for_a_connection_to_an_origin_that_speaks_http_1(start_daemon, authority):
+    """Once an answer has shown that nothing can be shared there, also when no connection is left."""
+    def script(connection):
+        request = connection.read_request()
+        if request.target == "/first":
+            connection.answer(headers=[("Connection", "close")])
+            return
+        connection.origin.await_requests(3)
+        connection.answer()
+        connection.await_end()
+
+    daemon = start_daemon({"timeouts": {"share": "60s"}})
+    with RawOrigin(script, leaf=authority.server) as origin:
+        clients = [daemon.client() for _ in range(2)]
+        clients[0].fetch(origin.url("/first", host="localhost"))
+        asked = [client.send("fetch", {"url": origin.url("/both", host="localhost")}) for client in clients]
+        answers = [client.receive(request) for client, request in zip(clients, asked)]
+        assert [answer["connection"]["reused"] for answer in answers] == [False, False]
+
+
 # ---- What is said of connections ------------------------------------------------------------------
 
 def end_tls(connection):

@@ -65,7 +65,7 @@ for page in man1/fetchpool.1 man3/libfetchpool.3 man5/fetchpool.conf.5 man8/fetc
     [ -z "$warnings" ] || stage_die "$page: $warnings"
 done
 echo "ok: manual pages"
-grep -q "^ExecStart=$prefix/sbin/fetchpoold" "$prefix/lib/systemd/system/fetchpoold.service" ||
+grep -q "^ExecStart=$prefix/bin/fetchpoold" "$prefix/lib/systemd/system/fetchpoold.service" ||
     stage_die "the service does not start the installed daemon"
 [ -f "$prefix/lib/systemd/system/fetchpoold.socket" ] || stage_die "the socket unit is missing"
 echo "ok: units"

@@ -136,12 +136,13 @@ EOF
 }
 
 stage_daemon() {
+    : >"$stage/daemon.log"
     FETCHPOOL_SOCKET=$stage/socket
     export FETCHPOOL_SOCKET
     : >"$stage/fetchpool.conf"
     [ -z "${1:-}" ] || printf '[tls]\nca_file = %s\n' "$1" >"$stage/fetchpool.conf"
     "$build/fetchpoold" --config "$stage/fetchpool.conf" --socket "$FETCHPOOL_SOCKET" \
-        </dev/null >/dev/null 2>"$stage/daemon.log" &
+        </dev/null >/dev/null 2>>"$stage/daemon.log" &
     children="$children $!"
     stage_await $! fetchpoold "$stage/daemon.log" grep -q 'listening on' "$stage/daemon.log"
 }

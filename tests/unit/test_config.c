@@ -47,12 +47,12 @@ static void a_file_changes_what_it_names_and_nothing_else(void **state)
     config_init(&config);
     assert_int_equal(load(&config,
                           "; a comment\n[limits]\nmax_body = 1GiB\n\n[tls]\n"
-                          "ca_file = /some/where.pem\nallow_insecure = yes\n"
+                          "ca_file = /etc/ssl/certs/ca-certificates.crt\nallow_insecure = yes\n"
                           "[timeouts]\ndrain = 0\nconnect = 1500ms\n[daemon]\nlog_level = debug\n",
                           &error),
                      0);
     assert_int_equal(config.max_body_bytes, (uint64_t)1 << 30);
-    assert_string_equal(config.ca_file, "/some/where.pem");
+    assert_string_equal(config.ca_file, "/etc/ssl/certs/ca-certificates.crt");
     assert_true(config.allow_insecure);
     assert_int_equal(config.drain_timeout_ms, 0);
     assert_int_equal(config.connect_timeout_ms, 1500);
@@ -80,12 +80,16 @@ static void what_is_wrong_is_said_with_its_line_and_changes_nothing(void **state
         {"[timeouts]\ntotal = 10\n", ":2: [timeouts] total = 10: expected a duration such as"},
         {"[timeouts]\ntotal = 99999999999999999999s\n", ": expected a duration"},
         {"[tls]\nallow_insecure = maybe\n", ":2: [tls] allow_insecure = maybe: expected yes or no"},
-        {"[tls]\nca_file =\n", ":2: [tls] ca_file = : expected a text that is not empty"},
+        {"[tls]\nca_file =\n", ":2: [tls] ca_file = : expected a file of certificates in PEM"},
+        {"[tls]\nca_file = /nonexistent.pem\n", "expected a file of certificates in PEM that can"},
+        {"[tls]\nca_file = /etc/passwd\n", "expected a file of certificates in PEM that can be"},
+        {"[proxy]\nurl = nope\n", ":2: [proxy] url = nope: expected an http://, https:// or"},
+        {"[daemon]\nsocket =\n", ":2: [daemon] socket = : expected a text that is not empty"},
         {"[daemon]\nlog_level = loud\n", "expected error, warning, notice, info or debug"},
         {"[pool]\nidle_timeout = 5s\nidle_timeout = 6s\n",
          ":3: [pool] idle_timeout is given twice"},
         {"[pool]\nnonsense\n", ":2: expected [section], name = value or ; comment"},
-        {"max_body = 1\n", ":1: unknown section []"},
+        {"max_body = 1\n", ":1: \"max_body\" stands before any section"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct config config;
