@@ -1,14 +1,11 @@
 /* conn: see conn.h. */
-#include "conn.h"
+#include "conn_internal.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#include <utlist.h>
 
 /* Held-back bytes beyond which reading stops: enough to see that the client closes its end. */
 #define HELD_BACK_BYTES CONN_READ_BYTES
@@ -16,32 +13,6 @@
 /* Unsent bytes beyond which nothing more is read: a client that does not read its answers gets no
  * more of them. One reply of any size may be under way beside it. */
 #define UNSENT_BYTES ((size_t)256 * 1024)
-
-enum conn_state { CONN_OPEN, CONN_HALF_OPEN, CONN_FLUSHING, CONN_CLOSED };
-
-struct conn {
-    uv_pipe_t pipe;
-    struct conn_shared *shared;
-    const struct conn_events *events;
-    void *ctx;
-    struct conn_peer peer;
-
-    enum conn_state state;
-    bool is_paused;
-    bool is_reading;
-    bool is_delivering; /* deliver() is on the stack */
-    bool has_ended;     /* on_end has been called */
-    bool is_deaf;       /* in the list of those that are not read from */
-    struct conn *prev, *next;
-
-    struct buffer in; /* what was read and not handed up */
-    struct framer framer;
-
-    struct buffer out;     /* written, not given to the kernel yet */
-    struct buffer sending; /* under way in `write` */
-    uv_write_t write;
-    uint64_t bytes_written;
-};
 
 /* ---- Closing -------------------------------------------------------------------------------- */
 
@@ -55,13 +26,11 @@ static void on_handle_closed(uv_handle_t *handle)
     free(conn);
 }
 
-static void set_deaf(struct conn *conn, bool is_deaf);
-
 static void stop_reading(struct conn *conn)
 {
     uv_read_stop((uv_stream_t *)&conn->pipe);
     conn->is_reading = false;
-    set_deaf(conn, true);
+    conn_set_deaf(conn, true);
 }
 
 void conn_abort(struct conn *conn)
@@ -69,7 +38,7 @@ void conn_abort(struct conn *conn)
     if (conn->state == CONN_CLOSED)
         return;
     conn->state = CONN_CLOSED;
-    set_deaf(conn, false);
+    conn_set_deaf(conn, false);
     uv_close((uv_handle_t *)&conn->pipe, on_handle_closed);
 }
 
@@ -89,7 +58,7 @@ static bool is_live(const struct conn *conn)
 }
 
 /* The client does not read any more: what is written can be thrown away. */
-static void gone(struct conn *conn)
+void conn_gone(struct conn *conn)
 {
     if (conn->state == CONN_FLUSHING)
         conn_abort(conn);
@@ -125,65 +94,7 @@ static void update_reading(struct conn *conn)
         return;
     }
     conn->is_reading = uv_read_start((uv_stream_t *)&conn->pipe, on_allocate, on_read) == 0;
-    set_deaf(conn, !conn->is_reading);
-}
-
-/* ---- Not reading ---------------------------------------------------------------------------- */
-
-/*
- * libuv says nothing of a socket that it does not read from, and a client whose requests run may
- * have half closed it, or have been held back. If it goes then, its requests are to end. One timer
- * looks after all such conns, and stands still when there are none.
- */
-#define SWEEP_MS 50
-
-/* Has the client closed the socket altogether, or only finished sending? */
-static bool has_hung_up(struct conn *conn)
-{
-    uv_os_fd_t fd;
-    if (uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0)
-        return true;
-    struct pollfd poll_fd = {.fd = fd};
-    return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLHUP | POLLERR));
-}
-
-static void on_sweep(uv_timer_t *timer)
-{
-    struct conn_shared *shared = timer->data;
-    struct conn *conn, *next;
-    DL_FOREACH_SAFE (shared->deaf, conn, next) {
-        if (has_hung_up(conn))
-            gone(conn);
-    }
-}
-
-static void set_deaf(struct conn *conn, bool is_deaf)
-{
-    struct conn_shared *shared = conn->shared;
-    if (is_deaf == conn->is_deaf)
-        return;
-    conn->is_deaf = is_deaf;
-    if (is_deaf)
-        DL_APPEND(shared->deaf, conn);
-    else
-        DL_DELETE(shared->deaf, conn); // NOLINT(clang-analyzer-core.NullDereference): it is in it
-    if (!shared->deaf)
-        uv_timer_stop(&shared->sweep);
-    else if (!uv_is_active((uv_handle_t *)&shared->sweep))
-        uv_timer_start(&shared->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
-}
-
-void conn_shared_open(struct conn_shared *shared, uv_loop_t *loop)
-{
-    shared->loop = loop;
-    shared->deaf = NULL;
-    uv_timer_init(loop, &shared->sweep);
-    shared->sweep.data = shared;
-}
-
-void conn_shared_close(struct conn_shared *shared)
-{
-    uv_close((uv_handle_t *)&shared->sweep, NULL);
+    conn_set_deaf(conn, !conn->is_reading);
 }
 
 /* ---- Handing up ----------------------------------------------------------------------------- */
@@ -277,12 +188,12 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
     struct conn *conn = stream->data;
     if (count > 0) {
         take(conn, (const uint8_t *)buf->base, (size_t)count);
-    } else if (count == UV_EOF && !has_hung_up(conn)) {
+    } else if (count == UV_EOF && !conn_has_hung_up(conn)) {
         stop_reading(conn);
         conn->state = CONN_HALF_OPEN;
         deliver(conn);
     } else if (count < 0) {
-        gone(conn);
+        conn_gone(conn);
     }
 }
 
@@ -317,7 +228,7 @@ static void send_rest(struct conn *conn)
     uv_buf_t buf = uv_buf_init((char *)conn->sending.data, (unsigned)conn->sending.length);
     if (uv_write(&conn->write, (uv_stream_t *)&conn->pipe, &buf, 1, on_written) != 0) {
         buffer_finish(&conn->sending);
-        gone(conn);
+        conn_gone(conn);
     }
 }
 
@@ -328,7 +239,7 @@ void conn_flush(struct conn *conn)
     uv_buf_t buf = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.length);
     int sent = uv_try_write((uv_stream_t *)&conn->pipe, &buf, 1);
     if (sent < 0 && sent != UV_EAGAIN) {
-        gone(conn);
+        conn_gone(conn);
         return;
     }
     if (sent > 0) {
@@ -349,7 +260,7 @@ static void on_written(uv_write_t *write, int status)
     if (conn->state == CONN_CLOSED)
         return;
     if (status < 0) {
-        gone(conn);
+        conn_gone(conn);
         return;
     }
     conn_flush(conn);

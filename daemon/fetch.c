@@ -1,39 +1,12 @@
 /* fetch: see fetch.h. */
-#include "fetch.h"
+#include "fetch_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "transfer.h"
-
 #define NS_PER_US 1000
 #define NS_PER_MS 1000000
-
-enum fetch_state { FETCH_CONNECTING, FETCH_WAITING, FETCH_RECEIVING, FETCH_ENDED };
-
-struct fetch {
-    const struct fetch_context *context;
-    struct request *request;
-    struct transfer *transfer;
-    const struct fetch_events *events;
-    void *ctx;
-
-    enum fetch_state state;
-    uv_timer_t timer;
-    uint64_t started_ns;
-    uint64_t entered_ns; /* the state, or its last byte in FETCH_RECEIVING */
-    uint64_t redirects;
-    bool waits;     /* this hop may wait for a connection that another is opening */
-    bool was_sent;  /* some hop's request was */
-    bool is_safe;   /* the first hop's method asks for nothing but an answer */
-    bool follows;   /* the answer that comes in is a redirect to be followed */
-    int start_code; /* 0, or why no transfer could be started */
-    struct wire_why start_why;
-    struct buffer body;
-    uint64_t body_bytes;            /* of this hop's answer, held or not */
-    struct fetchpool_timing timing; /* sums over the hops so far */
-};
 
 /* ---- State and deadlines -------------------------------------------------------------------- */
 
@@ -57,47 +30,6 @@ static void set_state(struct fetch *fetch, enum fetch_state state)
     fetch->entered_ns = uv_hrtime();
 }
 
-struct deadline {
-    uint64_t at_ns;
-    uint64_t limit_ms;
-    const char *name; /* as the client knows it */
-};
-
-static struct deadline deadline_of_state(const struct fetch *fetch)
-{
-    const struct request *request = fetch->request;
-    switch (fetch->state) {
-    case FETCH_CONNECTING:
-        return (struct deadline){.limit_ms = request->connect_timeout_ms,
-                                 .name = "connect_timeout"};
-    case FETCH_WAITING:
-        return (struct deadline){.limit_ms = request->first_byte_timeout_ms,
-                                 .name = "first_byte_timeout"};
-    case FETCH_RECEIVING:
-    case FETCH_ENDED:
-        break;
-    }
-    return (struct deadline){.limit_ms = request->idle_timeout_ms, .name = "idle_timeout"};
-}
-
-static struct deadline next_deadline(const struct fetch *fetch)
-{
-    struct deadline deadline = deadline_of_state(fetch);
-    struct deadline total = {.limit_ms = fetch->request->total_timeout_ms, .name = "timeout"};
-    deadline.at_ns = fetch->entered_ns + deadline.limit_ms * NS_PER_MS;
-    total.at_ns = fetch->started_ns + total.limit_ms * NS_PER_MS;
-    return deadline.at_ns < total.at_ns ? deadline : total;
-}
-
-/* When to stop waiting for somebody else's connection; never, if it does not wait. */
-static uint64_t patience_ends_ns(const struct fetch *fetch)
-{
-    if (!fetch->waits || fetch->state != FETCH_CONNECTING || !fetch->transfer ||
-        !transfer_is_waiting(fetch->transfer))
-        return UINT64_MAX;
-    return fetch->entered_ns + fetch->context->config->share_timeout_ms * NS_PER_MS;
-}
-
 static void on_timer(uv_timer_t *timer);
 
 /*
@@ -107,8 +39,8 @@ static void on_timer(uv_timer_t *timer);
 static void set_timer(struct fetch *fetch)
 {
     uint64_t now = uv_hrtime();
-    uint64_t at = next_deadline(fetch).at_ns;
-    uint64_t patience = patience_ends_ns(fetch);
+    uint64_t at = fetch_next_deadline(fetch).at_ns;
+    uint64_t patience = fetch_patience_ends_ns(fetch);
     at = patience < at ? patience : at;
     uint64_t delay_ms = at > now ? (at - now + NS_PER_MS - 1) / NS_PER_MS : 0;
     uv_update_time(fetch->context->loop);
@@ -224,7 +156,7 @@ static void end_with_response(struct fetch *fetch, const struct transfer_result 
 }
 
 /* A deadline has passed: the sentence says which, and what was being waited for. */
-static void end_with_timeout(struct fetch *fetch, const struct deadline *deadline)
+static void end_with_timeout(struct fetch *fetch, const struct fetch_deadline *deadline)
 {
     struct wire_why step = {"start"}, why;
     if (fetch->transfer)
@@ -249,13 +181,13 @@ static void stop_waiting(struct fetch *fetch)
 static void on_timer(uv_timer_t *timer)
 {
     struct fetch *fetch = timer->data;
-    struct deadline deadline = next_deadline(fetch);
+    struct fetch_deadline deadline = fetch_next_deadline(fetch);
     uint64_t now = uv_hrtime();
     if (fetch->start_code != 0)
         end_with_error(fetch, fetch->start_code, fetch->start_why.text);
     else if (now >= deadline.at_ns)
         end_with_timeout(fetch, &deadline);
-    else if (now >= patience_ends_ns(fetch))
+    else if (now >= fetch_patience_ends_ns(fetch))
         stop_waiting(fetch);
     else
         set_timer(fetch);

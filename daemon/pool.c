@@ -1,179 +1,9 @@
-/*
- * pool: see pool.h. A connection's record is made when it first carries a request and ends when
- * its socket is closed and nobody uses it any more, whichever comes last.
- */
-#include "pool.h"
+/* pool: see pool.h. The table of its connections is in pool_connection.c. */
+#include "pool_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-
-#include <utlist.h>
-
-#include "pool_origin.h"
-#include "pool_socket.h"
-
-#define NS_PER_MS 1000000
-
-struct pool_connection {
-    int64_t id; /* libcurl's CURLINFO_CONN_ID */
-    uint64_t number;
-    struct pool_socket *sock; /* NULL: closed */
-    char *origin;
-    const char *http; /* a static string */
-    char peer[POOL_PEER_BYTES];
-    bool is_closing; /* the far end has closed it */
-    uint64_t opened_ns;
-    uint64_t idle_since_ns;
-    uint64_t requests;
-    uint64_t streams;
-    struct pool_connection *prev, *next;
-    UT_hash_handle hh;
-};
-
-struct pool {
-    uv_loop_t *loop;
-    const struct config *config;
-    struct stats *stats;
-    struct pool_ledger *ledger;
-    CURLM *multi;
-    CURLSH *sessions;
-    uv_timer_t timer;
-    bool is_timer_closed;
-    struct pool_sockets sockets;
-    struct pool_origins origins;
-    struct pool_connection *by_id;  /* those whose socket is open */
-    struct pool_connection *oldest; /* the same, in the order of their opening */
-    void (*on_closed)(void *ctx);
-    void *on_closed_ctx;
-};
-
-/* ---- Connections ---------------------------------------------------------------------------- */
-
-static void connection_free(struct pool_connection *connection)
-{
-    free(connection->origin);
-    free(connection);
-}
-
-static struct pool_connection *connection_add(struct pool *pool, int64_t id, const char *origin,
-                                              struct pool_socket *sock)
-{
-    struct pool_connection *connection = calloc(1, sizeof *connection);
-    char *copy = strdup(origin);
-    if (!connection || !copy) {
-        free(connection);
-        free(copy);
-        return NULL;
-    }
-    connection->id = id;
-    connection->number = pool->ledger->next_connection;
-    connection->sock = sock;
-    connection->origin = copy;
-    connection->http = "";
-    connection->opened_ns = sock->opened_ns;
-    connection->idle_since_ns = uv_hrtime();
-    memcpy(connection->peer, sock->peer, sizeof connection->peer);
-    HASH_ADD(hh, pool->by_id, id, sizeof connection->id, connection);
-    if (!connection->hh.tbl) {
-        connection_free(connection);
-        return NULL;
-    }
-    DL_APPEND(pool->oldest, connection);
-    pool->ledger->next_connection++;
-    sock->connection = connection;
-    pool->stats->connections_opened++;
-    return connection;
-}
-
-static void connection_detach(struct pool *pool, struct pool_connection *connection)
-{
-    HASH_DEL(pool->by_id, connection);
-    DL_DELETE(pool->oldest, connection);
-    connection->sock = NULL;
-    if (connection->streams == 0)
-        connection_free(connection);
-}
-
-struct pool_connection *pool_connection_find(struct pool *pool, CURL *easy, const char *origin,
-                                             int local_port, const char *peer)
-{
-    struct pool_connection *connection;
-    curl_off_t foreign_id = -1;
-    curl_easy_getinfo(easy, CURLINFO_CONN_ID, &foreign_id);
-    int64_t id = foreign_id;
-    HASH_FIND(hh, pool->by_id, &id, sizeof id, connection);
-    if (connection)
-        return connection;
-    struct pool_socket *sock = pool_sockets_find_new(&pool->sockets, local_port, peer);
-    return sock ? connection_add(pool, id, origin, sock) : NULL;
-}
-
-bool pool_connection_use(struct pool *pool, struct pool_connection *connection)
-{
-    bool is_reused = connection->requests > 0;
-    if (is_reused)
-        pool->stats->handshakes_saved++;
-    connection->requests++;
-    connection->streams++;
-    return is_reused;
-}
-
-void pool_connection_release(struct pool_connection *connection)
-{
-    connection->streams--;
-    connection->idle_since_ns = uv_hrtime();
-    if (connection->streams == 0 && !connection->sock)
-        connection_free(connection);
-}
-
-void pool_connection_set_http(struct pool *pool, struct pool_connection *connection,
-                              const char *http)
-{
-    connection->http = http;
-    pool_origins_note(&pool->origins, connection->origin, http);
-}
-
-bool pool_speaks_http_1(const struct pool *pool, const char *origin)
-{
-    return pool_origins_speaks_http_1(&pool->origins, origin);
-}
-
-struct pool_connection_info pool_connection_info(const struct pool_connection *connection)
-{
-    uint64_t now = uv_hrtime();
-    bool is_idle = connection->streams == 0;
-    return (struct pool_connection_info){
-        .id = connection->number,
-        .origin = connection->origin,
-        .http = connection->http,
-        .state = connection->is_closing ? "closing"
-                 : is_idle              ? "idle"
-                                        : "active",
-        .peer = connection->peer,
-        .age_ms = (now - connection->opened_ns) / NS_PER_MS,
-        .idle_ms = is_idle ? (now - connection->idle_since_ns) / NS_PER_MS : 0,
-        .requests = connection->requests,
-        .streams = connection->streams,
-    };
-}
-
-size_t pool_connection_count(const struct pool *pool)
-{
-    return HASH_COUNT(pool->by_id);
-}
-
-void pool_each_connection(const struct pool *pool,
-                          void (*on_connection)(void *ctx, const struct pool_connection_info *info),
-                          void *ctx)
-{
-    const struct pool_connection *connection;
-    DL_FOREACH (pool->oldest, connection) {
-        struct pool_connection_info info = pool_connection_info(connection);
-        on_connection(ctx, &info);
-    }
-}
 
 /* ---- libcurl's callbacks: nothing of libcurl may be called from here ------------------------ */
 
@@ -290,13 +120,13 @@ static void on_idle_close(void *ctx, struct pool_socket *sock)
     (void)ctx;
     shutdown(sock->fd, SHUT_RDWR);
     if (sock->connection)
-        sock->connection->is_closing = true;
+        pool_connection_set_closing(sock->connection);
 }
 
 static void on_close(void *ctx, struct pool_socket *sock)
 {
     if (sock->connection)
-        connection_detach(ctx, sock->connection);
+        pool_connection_detach(ctx, sock->connection);
     sock->connection = NULL;
 }
 

@@ -1,0 +1,38 @@
+/* fetch_deadline: when a fetch runs out of time, in which state, by whose word. Reads only. */
+#include "fetch_internal.h"
+
+#define NS_PER_MS 1000000
+
+static struct fetch_deadline deadline_of_state(const struct fetch *fetch)
+{
+    const struct request *request = fetch->request;
+    switch (fetch->state) {
+    case FETCH_CONNECTING:
+        return (struct fetch_deadline){.limit_ms = request->connect_timeout_ms,
+                                       .name = "connect_timeout"};
+    case FETCH_WAITING:
+        return (struct fetch_deadline){.limit_ms = request->first_byte_timeout_ms,
+                                       .name = "first_byte_timeout"};
+    case FETCH_RECEIVING:
+    case FETCH_ENDED:
+        break;
+    }
+    return (struct fetch_deadline){.limit_ms = request->idle_timeout_ms, .name = "idle_timeout"};
+}
+
+struct fetch_deadline fetch_next_deadline(const struct fetch *fetch)
+{
+    struct fetch_deadline deadline = deadline_of_state(fetch);
+    struct fetch_deadline total = {.limit_ms = fetch->request->total_timeout_ms, .name = "timeout"};
+    deadline.at_ns = fetch->entered_ns + deadline.limit_ms * NS_PER_MS;
+    total.at_ns = fetch->started_ns + total.limit_ms * NS_PER_MS;
+    return deadline.at_ns < total.at_ns ? deadline : total;
+}
+
+uint64_t fetch_patience_ends_ns(const struct fetch *fetch)
+{
+    if (!fetch->waits || fetch->state != FETCH_CONNECTING || !fetch->transfer ||
+        !transfer_is_waiting(fetch->transfer))
+        return UINT64_MAX;
+    return fetch->entered_ns + fetch->context->config->share_timeout_ms * NS_PER_MS;
+}

@@ -1,0 +1,29 @@
+/* What the files of pool share: the pool itself. */
+#pragma once
+
+#include "pool.h"
+#include "pool_origin.h"
+#include "pool_socket.h"
+
+struct pool {
+    uv_loop_t *loop;
+    const struct config *config;
+    struct stats *stats;
+    struct pool_ledger *ledger;
+    CURLM *multi;
+    CURLSH *sessions;
+    uv_timer_t timer;
+    bool is_timer_closed;
+    struct pool_sockets sockets;
+    struct pool_origins origins;
+    struct pool_connection *by_id;  /* those whose socket is open */
+    struct pool_connection *oldest; /* the same, in the order of their opening */
+    void (*on_closed)(void *ctx);
+    void *on_closed_ctx;
+};
+
+/* The far end has closed it. */
+void pool_connection_set_closing(struct pool_connection *connection);
+
+/* Its socket is being closed. The record goes when nobody uses it any more. */
+void pool_connection_detach(struct pool *pool, struct pool_connection *connection);
