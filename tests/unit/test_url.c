@@ -79,6 +79,7 @@ static void other_urls_are_refused_with_the_reason(void **state)
         {"http://a/ b", "the byte 0x20 at position 9"},
         {"http://a/\r\nX: y", "the byte 0x0d at position 9"},
         {"http://a/\x7f", "the byte 0x7f"},
+        {"http://0x%7f.1/", "url holds the byte 0x7f in its host"},
         {"http://a:0/", "port 0"},
         {"http://a:99999/", "cannot be understood"},
         {"http://a:b/", "cannot be understood"},
