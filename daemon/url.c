@@ -144,7 +144,7 @@ static int take_apart(struct url *url, CURLU *handle, struct wire_why *why)
         result = read_port(url, handle, why);
     if (result != 0)
         return result;
-    assert(url->host);
+    assert(url->host && url->text);
     for (const char *c = url->text; *c; c++) {
         if (*c <= 0x20 || *c > 0x7e) /* percent-encoded in the host, which libcurl decodes */
             return wire_why_set(why, "url holds the byte 0x%02x in its host", (unsigned char)*c);
