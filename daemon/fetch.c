@@ -229,6 +229,7 @@ static int hold(struct fetch *fetch, const uint8_t *bytes, size_t length, struct
                      (size_t)fetch->context->config->max_unread_bytes);
         return code;
     }
+    fetch->held_bytes += length; /* what was allowed, also if there is no memory for it */
     if (buffer_append(&fetch->body, bytes, length) == 0)
         return 0;
     wire_why_set(why, "the daemon is out of memory");
@@ -373,7 +374,7 @@ void fetch_abandon(struct fetch *fetch)
 
 size_t fetch_get_held_bytes(const struct fetch *fetch)
 {
-    return fetch->body.length;
+    return fetch->held_bytes;
 }
 
 const struct request *fetch_get_request(const struct fetch *fetch)

@@ -25,6 +25,7 @@ struct fetch {
     int start_code; /* 0, or why no transfer could be started */
     struct wire_why start_why;
     struct buffer body;
+    size_t held_bytes;              /* the sum of what on_hold allowed */
     uint64_t body_bytes;            /* of this hop's answer, held or not */
     struct fetchpool_timing timing; /* sums over the hops so far */
 };

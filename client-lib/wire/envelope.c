@@ -250,12 +250,6 @@ void wire_put_unsigned(struct buffer *buffer, uint64_t number)
     msgpack_pack_uint64(&packer, number);
 }
 
-void wire_put_signed(struct buffer *buffer, int64_t number)
-{
-    msgpack_packer packer = wire_packer(buffer);
-    msgpack_pack_int64(&packer, number);
-}
-
 void wire_put_boolean(struct buffer *buffer, bool boolean)
 {
     msgpack_packer packer = wire_packer(buffer);
