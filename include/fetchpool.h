@@ -19,8 +19,9 @@
  *   - Destructors (`fetchpool_close`, `..._free`) accept NULL.
  *   - Times are in milliseconds unless a name says microseconds (`_us`).
  *
- * Threads: a `struct fetchpool` may be used by any number of threads at the same time; each call in
- * flight has a socket of its own. A request, a response or a value belongs to one thread at a time.
+ * Threads: a `struct fetchpool` may be used by any number of threads at the same time; each
+ * blocking call in flight has a socket of its own. Its asynchronous half belongs to one thread at a
+ * time, and so does a request, a response or a value.
  *
  * fork(): a child may go on using a `struct fetchpool` of its parent. It opens sockets of its own
  * at its first call; the parent's are not touched.
@@ -29,6 +30,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -82,13 +84,14 @@ enum fetchpool_code {
     FETCHPOOL_INTERNAL = 299,
 
     /* The library's own. */
-    FETCHPOOL_NO_DAEMON = 900,   /* not sent: nothing answers at the socket, or it closed before
-                                    it had read the request */
-    FETCHPOOL_LOST = 901,        /* maybe processed: the daemon went away before it answered */
-    FETCHPOOL_DEADLINE = 902,    /* maybe processed: the daemon did not answer in time */
-    FETCHPOOL_BAD_REPLY = 903,   /* maybe processed: what answered does not speak the protocol */
-    FETCHPOOL_NO_MEMORY = 904,   /* refused: this process could not allocate */
-    FETCHPOOL_BAD_ARGUMENT = 905 /* refused: NULL where something is needed */
+    FETCHPOOL_NO_DAEMON = 900,    /* not sent: nothing answers at the socket, or it closed before
+                                     it had read the request */
+    FETCHPOOL_LOST = 901,         /* maybe processed: the daemon went away before it answered */
+    FETCHPOOL_DEADLINE = 902,     /* maybe processed: the daemon did not answer in time */
+    FETCHPOOL_BAD_REPLY = 903,    /* maybe processed: what answered does not speak the protocol */
+    FETCHPOOL_NO_MEMORY = 904,    /* refused: this process could not allocate */
+    FETCHPOOL_BAD_ARGUMENT = 905, /* refused: NULL where something is needed */
+    FETCHPOOL_STOPPED = 906       /* maybe processed: a function of the caller's ended it */
 };
 
 /*
@@ -276,9 +279,75 @@ int fetchpool_request_set_proxy(struct fetchpool_request *request, const char *u
  */
 int fetchpool_request_set_tag(struct fetchpool_request *request, const char *tag);
 
-/* ---- Fetch ---------------------------------------------------------------------------------- */
+/* ---- Streaming ------------------------------------------------------------------------------ */
 
 struct fetchpool_response;
+
+/*
+ * Functions of the caller's, called while a request runs: from inside fetchpool_fetch() or
+ * fetchpool_process(), in the thread that called that. They may call whatever reads a response,
+ * and the calls of the asynchronous half below that say so; a blocking call with another request
+ * is allowed too. They must not close the client.
+ *
+ * on_headers  the answer's status and header fields are in. `head` has no body and lives during
+ *             the call. Called once, before any on_body; also for a request that is not streamed.
+ * on_body     a piece of the body, in order, at most 64 KiB. `bytes` live during the call.
+ * on_read     the next piece of an upload is wanted: write at most `size` bytes into `buffer` and
+ *             return how many; 0 is the end; or one of the two below.
+ *
+ * on_headers and on_body return 0 to go on. Anything else ends the request: it is cancelled at the
+ * origin, and its response is FETCHPOOL_STOPPED.
+ */
+typedef int (*fetchpool_on_headers)(void *ctx, const struct fetchpool_response *head);
+typedef int (*fetchpool_on_body)(void *ctx, const void *bytes, size_t length);
+typedef ptrdiff_t (*fetchpool_on_read)(void *ctx, void *buffer, size_t size);
+
+#define FETCHPOOL_READ_STOP (-1) /* end the request: FETCHPOOL_STOPPED */
+#define FETCHPOOL_READ_LATER                                                                       \
+    (-2) /* nothing yet: ask again after fetchpool_resume(). Not in                                \
+            fetchpool_fetch(), where it is the same as _STOP */
+
+int fetchpool_request_set_on_headers(struct fetchpool_request *request,
+                                     fetchpool_on_headers on_headers, void *ctx);
+
+/*
+ * Streams the response body: it is handed to on_body as it comes, never held as a whole, and
+ * fetchpool_body() is empty. It has no limit but fetchpool_request_set_max_body(). NULL: the body
+ * is collected again.
+ */
+int fetchpool_request_set_on_body(struct fetchpool_request *request, fetchpool_on_body on_body,
+                                  void *ctx);
+
+/*
+ * Streams the request body from on_read, in place of fetchpool_request_set_body(). `size` is its
+ * length in bytes, or FETCHPOOL_SIZE_UNKNOWN; a body that turns out longer or shorter ends the
+ * request with an error, and no origin takes it for complete. NULL: no body again.
+ *
+ * The request is sent again by itself only while on_read has not been called. A redirect that asks
+ * for the body once more, when some of it has gone, is FETCHPOOL_REDIRECTS.
+ */
+#define FETCHPOOL_SIZE_UNKNOWN UINT64_MAX
+int fetchpool_request_set_upload(struct fetchpool_request *request, fetchpool_on_read on_read,
+                                 void *ctx, uint64_t size);
+
+/*
+ * The two above, to and from a file. It is borrowed, used from where it stands, and not closed; a
+ * failed write or read ends the request with FETCHPOOL_STOPPED, and errno says why. A descriptor
+ * may be a pipe or a socket; where it is in non-blocking mode, it is waited for.
+ */
+int fetchpool_request_set_output_file(struct fetchpool_request *request, FILE *file);
+int fetchpool_request_set_output_fd(struct fetchpool_request *request, int fd);
+int fetchpool_request_set_upload_file(struct fetchpool_request *request, FILE *file, uint64_t size);
+int fetchpool_request_set_upload_fd(struct fetchpool_request *request, int fd, uint64_t size);
+
+/*
+ * How many body bytes the daemon may send ahead of what on_body has returned from. 0, the default:
+ * 256 KiB, the protocol's. Smaller windows save memory, larger ones help where on_body is called
+ * rarely.
+ */
+int fetchpool_request_set_window(struct fetchpool_request *request, uint64_t bytes);
+
+/* ---- Fetch ---------------------------------------------------------------------------------- */
 
 /*
  * Sends the request and waits for the whole answer.
@@ -309,7 +378,8 @@ enum fetchpool_class fetchpool_error_class(const struct fetchpool_response *resp
 const char *fetchpool_error_message(const struct fetchpool_response *response);
 
 /*
- * The answer. After an error: status 0, no header fields, an empty body, version and URL "".
+ * The answer. After an error: status 0, no header fields, an empty body, version and URL "". An
+ * error that comes after the header fields of a streamed answer leaves these as they are.
  *
  * status       the HTTP status code
  * http_version "1.0", "1.1" or "2"
@@ -337,6 +407,20 @@ const char *fetchpool_header(const struct fetchpool_response *response, const ch
  */
 const void *fetchpool_body(const struct fetchpool_response *response);
 size_t fetchpool_body_length(const struct fetchpool_response *response);
+
+/*
+ * How many bytes the body had, streamed or not: so far, after an error.
+ */
+uint64_t fetchpool_body_bytes(const struct fetchpool_response *response);
+
+/*
+ * Trailer fields: header fields that came after a streamed body. None where it was not streamed.
+ * By index and by name as header fields are.
+ */
+size_t fetchpool_trailer_count(const struct fetchpool_response *response);
+const char *fetchpool_trailer_name(const struct fetchpool_response *response, size_t index);
+const char *fetchpool_trailer_value(const struct fetchpool_response *response, size_t index);
+const char *fetchpool_trailer(const struct fetchpool_response *response, const char *name);
 
 /*
  * The connection that carried the answer.
@@ -367,6 +451,76 @@ struct fetchpool_timing {
     uint64_t total_us;      /* from the request's arrival at the daemon to the last byte */
 };
 struct fetchpool_timing fetchpool_timing(const struct fetchpool_response *response);
+
+/* ---- The asynchronous half: for a program with an event loop -------------------------------- */
+
+/*
+ * Any number of requests at once over one socket, without threads. The program waits for one
+ * descriptor in its own loop and calls fetchpool_process() when it is ready:
+ *
+ *     fetchpool_submit(pool, request, on_done, NULL, NULL);
+ *     struct pollfd ready = {.fd = fetchpool_fd(pool), .events = fetchpool_events(pool)};
+ *     while (fetchpool_in_flight(pool) > 0) {
+ *         poll(&ready, 1, -1);
+ *         fetchpool_process(pool);
+ *     }
+ *
+ * None of these functions blocks, but for the first fetchpool_submit() on a socket: it connects,
+ * which a daemon that runs accepts at once. One thread at a time may use this half of a client;
+ * blocking calls from other threads are not disturbed by it. After fork() a child has to ask for
+ * its own descriptor; requests in flight are its parent's.
+ */
+struct fetchpool_call;
+
+/*
+ * A request has ended. Called once for each that was submitted, from fetchpool_process() or, for
+ * those still in flight then, fetchpool_close(). The function owns the response; the call is dead
+ * when it returns. It may submit other requests.
+ */
+typedef void (*fetchpool_on_done)(void *ctx, struct fetchpool_call *call,
+                                  struct fetchpool_response *response);
+
+/*
+ * Starts a request. Its functions for streaming are those of the request, which may be freed when
+ * this returns (a body set with fetchpool_request_set_body() included: it has been copied).
+ *
+ * out_call  for fetchpool_cancel() and its like; may be NULL
+ *
+ * Returns 0, and on_done will be called; or FETCHPOOL_BAD_ARGUMENT, FETCHPOOL_NO_MEMORY or
+ * FETCHPOOL_TOO_LARGE, and it will not. A daemon that cannot be reached is said by on_done.
+ */
+int fetchpool_submit(struct fetchpool *client, const struct fetchpool_request *request,
+                     fetchpool_on_done on_done, void *ctx, struct fetchpool_call **out_call);
+
+/*
+ * The descriptor to wait for, and for which events of poll(2). Both stay the same for as long as
+ * the client lives, through reconnects too; timeouts make it ready as well. Not to be read, written
+ * or closed. -1 if there is none for want of descriptors.
+ */
+int fetchpool_fd(struct fetchpool *client);
+short fetchpool_events(const struct fetchpool *client);
+
+/*
+ * Sends and receives what can be without waiting, and calls the functions that this concerns.
+ * Returns how many requests are in flight. Not from inside such a function.
+ */
+size_t fetchpool_process(struct fetchpool *client);
+size_t fetchpool_in_flight(const struct fetchpool *client);
+
+/*
+ * Pausing stops on_body and on_read of one request, until it is resumed; the others go on. What
+ * the daemon may still send is bounded by the window. The daemon ends a request that is paused for
+ * longer than its [timeouts] client_stall. From anywhere, also from inside the request's functions.
+ */
+void fetchpool_pause(struct fetchpool_call *call);
+void fetchpool_resume(struct fetchpool_call *call);
+
+/*
+ * Ends a request, at its origin too. on_done comes soon, with FETCHPOOL_CANCELLED if nothing had
+ * been sent, FETCHPOOL_CANCELLED_SENT if it may have been, or what the daemon said before it heard
+ * of it. No other function of the request is called any more.
+ */
+void fetchpool_cancel(struct fetchpool_call *call);
 
 /* ---- Asking the daemon about itself --------------------------------------------------------- */
 

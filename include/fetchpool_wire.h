@@ -128,6 +128,10 @@ struct wire_fetch {
     struct wire_field *fields; /* owned after decoding: wire_fetch_finish() */
     size_t field_count;
     struct wire_str body; /* absent: none */
+    bool upload;          /* the body follows as `data` … `end` */
+    uint64_t upload_size;
+    bool stream; /* the response body is to come as `data` … `end` */
+    uint64_t window;
     uint64_t max_body;
     uint64_t timeout_ms;
     uint64_t queue_timeout_ms;
@@ -167,6 +171,7 @@ struct wire_response {
     const struct wire_field *fields; /* owned after decoding: wire_response_finish() */
     size_t field_count;
     struct wire_str body;
+    bool is_streamed; /* the body follows: the message has none */
     struct wire_str http;
     struct wire_str url;
     uint64_t redirects;
@@ -179,6 +184,64 @@ void wire_response_encode(struct buffer *buffer, uint32_t id, const struct wire_
 /* 0, -ENOMEM, or -EBADMSG if what should be there is not. Unknown keys are passed over. */
 int wire_response_decode(struct wire_response *out_response, const struct fetchpool_value *result);
 void wire_response_finish(struct wire_response *response);
+
+/* ---- Streams: notifications ----------------------------------------------------------------- */
+
+/* Body bytes in one `data`. */
+#define WIRE_MAX_DATA_BYTES 65536
+
+/* Body bytes that may be sent before the first `window`, where a fetch names none. */
+#define WIRE_DEFAULT_WINDOW 262144
+
+/* The most that stands before the bytes of a `data`. */
+#define WIRE_DATA_HEAD_BYTES 24
+
+/* What the daemon's `end` says; a client's says nothing. */
+struct wire_end {
+    uint64_t bytes; /* of the whole body */
+    struct fetchpool_timing timing;
+    const struct wire_field *trailers; /* owned after decoding: wire_note_finish() */
+    size_t trailer_count;
+};
+
+enum wire_note_kind {
+    WIRE_NOTE_UNKNOWN, /* of a newer protocol: to be passed over */
+    WIRE_NOTE_DATA,
+    WIRE_NOTE_END,
+    WIRE_NOTE_WINDOW,
+    WIRE_NOTE_CANCEL,
+    WIRE_NOTE_ERROR,
+    WIRE_NOTE_GOAWAY
+};
+
+struct wire_note {
+    enum wire_note_kind kind;
+    uint32_t id;           /* not of goaway */
+    struct wire_str bytes; /* of data */
+    uint64_t window;       /* of window: the bytes granted */
+    struct wire_end end;   /* of end; zeros where it says nothing */
+    int code;              /* of error */
+    struct wire_str text;  /* of error and goaway */
+};
+
+/*
+ * Reads a notification. 0, -ENOMEM, or -EINVAL with the reason. Views into the message, but for the
+ * trailers: wire_note_finish() after 0.
+ */
+int wire_note_decode(struct wire_note *out_note, const struct wire_message *message,
+                     struct wire_why *why);
+void wire_note_finish(struct wire_note *note);
+
+/*
+ * Writes what stands before the bytes of a `data`, so that the bytes themselves need no copy. At
+ * most WIRE_MAX_DATA_BYTES of them. Returns how much was written.
+ */
+size_t wire_data_head(uint8_t out_head[WIRE_DATA_HEAD_BYTES], uint32_t id, size_t length);
+
+void wire_put_end(struct buffer *buffer, uint32_t id, const struct wire_end *end); /* NULL: {} */
+void wire_put_window(struct buffer *buffer, uint32_t id, uint64_t bytes);
+void wire_put_cancel(struct buffer *buffer, uint32_t id);
+void wire_put_stream_error(struct buffer *buffer, uint32_t id, int code, const char *text);
 
 /* ---- hello ---------------------------------------------------------------------------------- */
 

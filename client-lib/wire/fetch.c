@@ -23,8 +23,7 @@ enum key_type {
     KEY_HTTP,
     KEY_RETRY,
     KEY_FIELDS,
-    KEY_TLS,
-    KEY_LATER /* of the protocol, not of this version of the daemon */
+    KEY_TLS
 };
 
 struct key {
@@ -41,10 +40,10 @@ static const struct key fetch_keys[] = {
     {"method", KEY_TEXT, FETCH_AT(method)},
     {"headers", KEY_FIELDS, 0},
     {"body", KEY_BYTES, FETCH_AT(body)},
-    {"upload", KEY_LATER, 0},
-    {"upload_size", KEY_LATER, 0},
-    {"stream", KEY_LATER, 0},
-    {"window", KEY_LATER, 0},
+    {"upload", KEY_FLAG, FETCH_AT(upload)},
+    {"upload_size", KEY_NUMBER, FETCH_AT(upload_size)},
+    {"stream", KEY_FLAG, FETCH_AT(stream)},
+    {"window", KEY_NUMBER, FETCH_AT(window)},
     {"max_body", KEY_NUMBER, FETCH_AT(max_body)},
     {"timeout", KEY_NUMBER, FETCH_AT(timeout_ms)},
     {"queue_timeout", KEY_NUMBER, FETCH_AT(queue_timeout_ms)},
@@ -142,15 +141,6 @@ static int read_flag(bool *out_flag, const struct fetchpool_value *value, const 
     return 0;
 }
 
-/* A streaming key may be there if it says what is done anyway. */
-static int read_later(const struct fetchpool_value *value, const char *name, struct wire_why *why)
-{
-    bool flag;
-    if (value_as_boolean(value, &flag) && !flag)
-        return 0;
-    return wire_why_set(why, "%s is not supported by this daemon: bodies are sent whole", name);
-}
-
 static int read_key(void *object, const struct key *key, const char *name,
                     const struct fetchpool_value *value, struct wire_why *why)
 {
@@ -183,8 +173,6 @@ static int read_key(void *object, const struct key *key, const char *name,
     }
     case KEY_TLS:
         return read_tls(member, value, why);
-    case KEY_LATER:
-        return read_later(value, name, why);
     }
     return 0;
 }
@@ -258,8 +246,6 @@ static bool key_is_set(const void *object, const struct key *key)
         return ((const struct wire_fetch *)object)->field_count > 0;
     case KEY_TLS:
         return tls_is_set(member);
-    case KEY_LATER:
-        return false;
     }
     return false;
 }
@@ -299,8 +285,6 @@ static void pack_member(msgpack_packer *packer, const void *object, const struct
     }
     case KEY_TLS:
         pack_keys(packer, member, tls_keys, COUNT(tls_keys));
-        break;
-    case KEY_LATER:
         break;
     }
 }

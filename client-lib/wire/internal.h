@@ -26,3 +26,10 @@ int wire_wrong_type(struct wire_why *why, const char *key, const char *expected,
 int wire_read_fields(struct wire_field **out_fields, size_t *out_count,
                      const struct fetchpool_value *value, struct wire_why *why);
 void wire_pack_fields(msgpack_packer *packer, const struct wire_field *fields, size_t count);
+
+/* A key and its number; and that number, 0 where there is none. */
+void wire_pack_number(msgpack_packer *packer, const char *key, uint64_t number);
+uint64_t wire_number_in(const struct fetchpool_value *map, const char *key);
+
+void wire_pack_timing(msgpack_packer *packer, const struct fetchpool_timing *timing);
+struct fetchpool_timing wire_read_timing(const struct fetchpool_value *map);

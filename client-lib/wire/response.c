@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void pack_number(msgpack_packer *packer, const char *key, uint64_t number)
+void wire_pack_number(msgpack_packer *packer, const char *key, uint64_t number)
 {
     wire_pack_str(packer, wire_str_of(key));
     msgpack_pack_uint64(packer, number);
@@ -25,48 +25,50 @@ static void pack_text(msgpack_packer *packer, const char *key, struct wire_str t
 static void pack_connection(msgpack_packer *packer, const struct wire_connection *connection)
 {
     msgpack_pack_map(packer, 5);
-    pack_number(packer, "id", connection->id);
+    wire_pack_number(packer, "id", connection->id);
     wire_pack_str(packer, wire_str_of("reused"));
     if (connection->is_reused)
         msgpack_pack_true(packer);
     else
         msgpack_pack_false(packer);
-    pack_number(packer, "requests", connection->requests);
-    pack_number(packer, "age_ms", connection->age_ms);
+    wire_pack_number(packer, "requests", connection->requests);
+    wire_pack_number(packer, "age_ms", connection->age_ms);
     pack_text(packer, "peer", connection->peer);
 }
 
-static void pack_timing(msgpack_packer *packer, const struct fetchpool_timing *timing)
+void wire_pack_timing(msgpack_packer *packer, const struct fetchpool_timing *timing)
 {
     msgpack_pack_map(packer, 6);
-    pack_number(packer, "queue", timing->queue_us);
-    pack_number(packer, "resolve", timing->resolve_us);
-    pack_number(packer, "connect", timing->connect_us);
-    pack_number(packer, "tls", timing->tls_us);
-    pack_number(packer, "first_byte", timing->first_byte_us);
-    pack_number(packer, "total", timing->total_us);
+    wire_pack_number(packer, "queue", timing->queue_us);
+    wire_pack_number(packer, "resolve", timing->resolve_us);
+    wire_pack_number(packer, "connect", timing->connect_us);
+    wire_pack_number(packer, "tls", timing->tls_us);
+    wire_pack_number(packer, "first_byte", timing->first_byte_us);
+    wire_pack_number(packer, "total", timing->total_us);
 }
 
 void wire_response_encode(struct buffer *buffer, uint32_t id, const struct wire_response *response)
 {
     wire_put_result(buffer, id);
     msgpack_packer packer = wire_packer(buffer);
-    msgpack_pack_map(&packer, 8);
-    pack_number(&packer, "status", response->status);
+    msgpack_pack_map(&packer, response->is_streamed ? 7 : 8);
+    wire_pack_number(&packer, "status", response->status);
     wire_pack_str(&packer, wire_str_of("headers"));
     wire_pack_fields(&packer, response->fields, response->field_count);
-    wire_pack_str(&packer, wire_str_of("body"));
-    wire_pack_bin(&packer, response->body);
+    if (!response->is_streamed) {
+        wire_pack_str(&packer, wire_str_of("body"));
+        wire_pack_bin(&packer, response->body);
+    }
     pack_text(&packer, "http", response->http);
     pack_text(&packer, "url", response->url);
-    pack_number(&packer, "redirects", response->redirects);
+    wire_pack_number(&packer, "redirects", response->redirects);
     wire_pack_str(&packer, wire_str_of("connection"));
     pack_connection(&packer, &response->connection);
     wire_pack_str(&packer, wire_str_of("timing"));
-    pack_timing(&packer, &response->timing);
+    wire_pack_timing(&packer, &response->timing);
 }
 
-static uint64_t number_in(const struct fetchpool_value *map, const char *key)
+uint64_t wire_number_in(const struct fetchpool_value *map, const char *key)
 {
     uint64_t number = 0;
     value_as_unsigned(fetchpool_value_get(map, key), &number);
@@ -83,24 +85,24 @@ static struct wire_str str_in(const struct fetchpool_value *map, const char *key
 static struct wire_connection read_connection(const struct fetchpool_value *map)
 {
     struct wire_connection connection = {
-        .id = number_in(map, "id"),
-        .requests = number_in(map, "requests"),
-        .age_ms = number_in(map, "age_ms"),
+        .id = wire_number_in(map, "id"),
+        .requests = wire_number_in(map, "requests"),
+        .age_ms = wire_number_in(map, "age_ms"),
         .peer = str_in(map, "peer"),
     };
     value_as_boolean(fetchpool_value_get(map, "reused"), &connection.is_reused);
     return connection;
 }
 
-static struct fetchpool_timing read_timing(const struct fetchpool_value *map)
+struct fetchpool_timing wire_read_timing(const struct fetchpool_value *map)
 {
     return (struct fetchpool_timing){
-        .queue_us = number_in(map, "queue"),
-        .resolve_us = number_in(map, "resolve"),
-        .connect_us = number_in(map, "connect"),
-        .tls_us = number_in(map, "tls"),
-        .first_byte_us = number_in(map, "first_byte"),
-        .total_us = number_in(map, "total"),
+        .queue_us = wire_number_in(map, "queue"),
+        .resolve_us = wire_number_in(map, "resolve"),
+        .connect_us = wire_number_in(map, "connect"),
+        .tls_us = wire_number_in(map, "tls"),
+        .first_byte_us = wire_number_in(map, "first_byte"),
+        .total_us = wire_number_in(map, "total"),
     };
 }
 
@@ -120,11 +122,12 @@ int wire_response_decode(struct wire_response *out_response, const struct fetchp
         .fields = fields,
         .field_count = count,
         .body = str_in(result, "body"),
+        .is_streamed = !fetchpool_value_get(result, "body"),
         .http = str_in(result, "http"),
         .url = str_in(result, "url"),
-        .redirects = number_in(result, "redirects"),
+        .redirects = wire_number_in(result, "redirects"),
         .connection = read_connection(fetchpool_value_get(result, "connection")),
-        .timing = read_timing(fetchpool_value_get(result, "timing")),
+        .timing = wire_read_timing(fetchpool_value_get(result, "timing")),
     };
     return 0;
 }

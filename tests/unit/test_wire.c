@@ -171,10 +171,9 @@ static void what_is_wrong_with_a_fetch_is_named(void **state)
     ASSERT_REFUSED("\x91\x82" URL "\xa3tls\x81\xa6verify\x01",
                    "tls.verify must be true or false, not an integer");
     ASSERT_REFUSED("\x91\x82" URL "\xa3tls\xa1x", "tls must be a map, not a string");
-    ASSERT_REFUSED("\x91\x82" URL "\xa6stream\xc3",
-                   "stream is not supported by this daemon: bodies are sent whole");
-    ASSERT_REFUSED("\x91\x82" URL "\xa6window\x01",
-                   "window is not supported by this daemon: bodies are sent whole");
+    ASSERT_REFUSED("\x91\x82" URL "\xa6stream\x01", "stream must be true or false, not an integer");
+    ASSERT_REFUSED("\x91\x82" URL "\xa6window\xc3",
+                   "window must be an unsigned integer, not a boolean");
 }
 
 static void what_says_nothing_new_is_accepted(void **state)
