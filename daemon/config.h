@@ -21,9 +21,13 @@ struct config {
     uint64_t dns_ttl_ms;
 
     uint64_t total_timeout_ms; /* [timeouts] */
+    uint64_t stream_timeout_ms;
     uint64_t connect_timeout_ms;
     uint64_t first_byte_timeout_ms;
     uint64_t idle_timeout_ms;
+    uint64_t client_stall_timeout_ms;
+    uint64_t expect_timeout_ms;
+    uint64_t frame_timeout_ms;
     uint64_t drain_timeout_ms;
     uint64_t share_timeout_ms;
 
@@ -38,6 +42,9 @@ struct config {
     uint64_t max_clients;
     uint64_t requests_per_client;
     uint64_t max_unread_bytes;
+    uint64_t upload_window_bytes;
+    uint64_t paused_memory_bytes;
+    uint64_t paused_memory_total_bytes;
     uint64_t max_name_bytes;
     uint64_t max_pem_bytes;
 

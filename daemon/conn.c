@@ -7,12 +7,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define NS_PER_MS 1000000
+
 /* Held-back bytes beyond which reading stops: enough to see that the client closes its end. */
 #define HELD_BACK_BYTES CONN_READ_BYTES
 
 /* Unsent bytes beyond which nothing more is read: a client that does not read its answers gets no
  * more of them. One reply of any size may be under way beside it. */
 #define UNSENT_BYTES ((size_t)256 * 1024)
+
+#define INCOMPLETE_REASON "a message or line was not complete in time ([timeouts] frame)"
 
 /* ---- Closing -------------------------------------------------------------------------------- */
 
@@ -30,7 +34,8 @@ static void stop_reading(struct conn *conn)
 {
     uv_read_stop((uv_stream_t *)&conn->pipe);
     conn->is_reading = false;
-    conn_set_deaf(conn, true);
+    conn->incomplete_since_ns = 0; /* it is not the client who holds it up */
+    conn_watch(conn);
 }
 
 void conn_abort(struct conn *conn)
@@ -38,7 +43,7 @@ void conn_abort(struct conn *conn)
     if (conn->state == CONN_CLOSED)
         return;
     conn->state = CONN_CLOSED;
-    conn_set_deaf(conn, false);
+    conn_unwatch(conn);
     uv_close((uv_handle_t *)&conn->pipe, on_handle_closed);
 }
 
@@ -57,7 +62,6 @@ static bool is_live(const struct conn *conn)
     return conn->state == CONN_OPEN || conn->state == CONN_HALF_OPEN;
 }
 
-/* The client does not read any more: what is written can be thrown away. */
 void conn_gone(struct conn *conn)
 {
     if (conn->state == CONN_FLUSHING)
@@ -80,11 +84,22 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf);
 static bool should_read(const struct conn *conn)
 {
     bool is_holding = conn->is_paused && conn->in.length >= HELD_BACK_BYTES;
-    return conn->state == CONN_OPEN && !is_holding &&
-           conn->out.length + conn->sending.length < UNSENT_BYTES;
+    return conn->state == CONN_OPEN && !is_holding && conn_get_bytes_unsent(conn) < UNSENT_BYTES;
 }
 
-static void update_reading(struct conn *conn)
+/* The clock of a message that is not complete runs while its bytes are waited for. */
+static void update_clock(struct conn *conn, bool has_begun_anew)
+{
+    bool is_incomplete = conn->is_reading && !conn->is_paused && conn->in.length > 0;
+    if (!is_incomplete)
+        conn->incomplete_since_ns = 0;
+    else if (has_begun_anew || conn->incomplete_since_ns == 0)
+        conn->incomplete_since_ns = uv_hrtime();
+    if (is_incomplete)
+        conn_watch(conn);
+}
+
+void conn_update_reading(struct conn *conn)
 {
     bool should = should_read(conn);
     if (should == conn->is_reading || conn->state == CONN_CLOSED)
@@ -94,7 +109,7 @@ static void update_reading(struct conn *conn)
         return;
     }
     conn->is_reading = uv_read_start((uv_stream_t *)&conn->pipe, on_allocate, on_read) == 0;
-    conn_set_deaf(conn, !conn->is_reading);
+    update_clock(conn, true);
 }
 
 /* ---- Handing up ----------------------------------------------------------------------------- */
@@ -154,13 +169,24 @@ static void deliver(struct conn *conn)
 {
     if (conn->is_delivering || !is_live(conn))
         return;
+    size_t taken = 0;
     conn->is_delivering = true;
     if (conn->in.length > 0)
-        buffer_consume(&conn->in, hand_up(conn, conn->in.data, conn->in.length));
+        taken = hand_up(conn, conn->in.data, conn->in.length);
+    buffer_consume(&conn->in, taken);
     conn->is_delivering = false;
     if (is_live(conn))
         look_for_end(conn);
-    update_reading(conn);
+    conn_update_reading(conn);
+    update_clock(conn, taken > 0);
+}
+
+void conn_check_clock(struct conn *conn, uint64_t now_ns)
+{
+    uint64_t limit_ns = conn->shared->frame_timeout_ms * NS_PER_MS;
+    if (is_live(conn) && conn->incomplete_since_ns != 0 &&
+        now_ns - conn->incomplete_since_ns >= limit_ns)
+        fault(conn, &(struct framer_fault){.reason = INCOMPLETE_REASON});
 }
 
 /* The usual case, whole messages in one read, is handed up from where it was read, uncopied. */
@@ -174,6 +200,8 @@ static void take(struct conn *conn, const uint8_t *bytes, size_t length)
     }
     if (!is_live(conn))
         return;
+    if (taken > 0)
+        conn->incomplete_since_ns = 0; /* what follows has begun just now */
     if (taken < length && buffer_append(&conn->in, bytes + taken, length - taken) < 0) {
         fault(conn, &(struct framer_fault){.reason = "the daemon has no memory for it"});
         return;
@@ -200,7 +228,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 void conn_pause(struct conn *conn)
 {
     conn->is_paused = true;
-    update_reading(conn);
+    conn_update_reading(conn);
 }
 
 void conn_resume(struct conn *conn)
@@ -209,65 +237,6 @@ void conn_resume(struct conn *conn)
         return;
     conn->is_paused = false;
     deliver(conn);
-}
-
-/* ---- Writing -------------------------------------------------------------------------------- */
-
-struct buffer *conn_output(struct conn *conn)
-{
-    return &conn->out;
-}
-
-static void on_written(uv_write_t *write, int status);
-
-/* What the kernel did not take at once is given to libuv, which waits for room. */
-static void send_rest(struct conn *conn)
-{
-    conn->sending = conn->out;
-    buffer_init(&conn->out, conn->shared->max_unread_bytes);
-    uv_buf_t buf = uv_buf_init((char *)conn->sending.data, (unsigned)conn->sending.length);
-    if (uv_write(&conn->write, (uv_stream_t *)&conn->pipe, &buf, 1, on_written) != 0) {
-        buffer_finish(&conn->sending);
-        conn_gone(conn);
-    }
-}
-
-void conn_flush(struct conn *conn)
-{
-    if (conn->state == CONN_CLOSED || conn->sending.length > 0 || conn->out.length == 0)
-        return;
-    uv_buf_t buf = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.length);
-    int sent = uv_try_write((uv_stream_t *)&conn->pipe, &buf, 1);
-    if (sent < 0 && sent != UV_EAGAIN) {
-        conn_gone(conn);
-        return;
-    }
-    if (sent > 0) {
-        conn->bytes_written += (uint64_t)sent;
-        buffer_consume(&conn->out, (size_t)sent);
-    }
-    if (conn->out.length > 0)
-        send_rest(conn);
-    update_reading(conn);
-}
-
-static void on_written(uv_write_t *write, int status)
-{
-    struct conn *conn = write->handle->data;
-    if (status == 0)
-        conn->bytes_written += conn->sending.length;
-    buffer_finish(&conn->sending);
-    if (conn->state == CONN_CLOSED)
-        return;
-    if (status < 0) {
-        conn_gone(conn);
-        return;
-    }
-    conn_flush(conn);
-    if (conn->state == CONN_FLUSHING && conn->out.length == 0 && conn->sending.length == 0)
-        conn_abort(conn);
-    else
-        update_reading(conn);
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */

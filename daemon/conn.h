@@ -38,6 +38,8 @@ struct conn_events {
     void (*on_fault)(void *ctx, const struct framer_fault *fault);
     /* Everything was handed up, and the client sends no more; it may still read. */
     void (*on_end)(void *ctx);
+    /* All that was written has gone to the client. */
+    void (*on_room)(void *ctx);
     /* The client is gone: nobody reads any more. */
     void (*on_gone)(void *ctx);
     /* After conn_close(): the memory goes behind this call. */
@@ -49,8 +51,9 @@ struct conn_events {
 #define CONN_READ_BYTES 65536
 struct conn_shared {
     uv_loop_t *loop;
-    uv_timer_t sweep;  /* looks after those that are not read from */
-    struct conn *deaf; /* these: only a look at the socket shows that their client has gone */
+    uv_timer_t sweep;     /* looks after those that libuv says nothing of */
+    struct conn *watched; /* these */
+    uint64_t frame_timeout_ms;
     uint64_t max_message_bytes;
     uint64_t max_line_bytes;
     uint64_t max_unread_bytes;
@@ -80,6 +83,17 @@ size_t conn_get_bytes_unsent(const struct conn *conn);
  */
 struct buffer *conn_output(struct conn *conn);
 void conn_flush(struct conn *conn);
+
+/*
+ * Writes two pieces behind what is written, uncopied if the client can take them at once. Neither
+ * this nor conn_flush() calls anything back: they may be called from anywhere. A client that cannot
+ * be written to is gone, which on_gone says later, from the loop.
+ */
+void conn_write(struct conn *conn, const void *head, size_t head_length, const void *body,
+                size_t body_length);
+
+/* Does nothing wait to be sent? Where something does, on_room follows. */
+bool conn_has_room(const struct conn *conn);
 
 /* Holds messages back; what comes meanwhile is kept, up to a bound, then not read. */
 void conn_pause(struct conn *conn);

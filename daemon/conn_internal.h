@@ -17,7 +17,9 @@ struct conn {
     bool is_reading;
     bool is_delivering; /* deliver() is on the stack */
     bool has_ended;     /* on_end has been called */
-    bool is_deaf;       /* in the list of those that are not read from */
+    bool is_broken;     /* cannot be written to any more; the sweep says so to its owner */
+    bool is_watched;    /* in the list of the sweep */
+    uint64_t incomplete_since_ns; /* 0: no message waits for its rest */
     struct conn *prev, *next;
 
     struct buffer in; /* what was read and not handed up */
@@ -32,8 +34,15 @@ struct conn {
 /* The client does not read any more: what is written can be thrown away. */
 void conn_gone(struct conn *conn);
 
+/* Starts or stops to read, as its state asks for. Calls nothing back. */
+void conn_update_reading(struct conn *conn);
+
+/* Has its message taken too long to be complete? Then that is its end. */
+void conn_check_clock(struct conn *conn, uint64_t now_ns);
+
 /* Has the client closed the socket altogether, or only finished sending? */
 bool conn_has_hung_up(struct conn *conn);
 
-/* Is the conn one that is not read from, and so has to be looked after? */
-void conn_set_deaf(struct conn *conn, bool is_deaf);
+/* The sweep looks after it, for as long as there is a reason to. */
+void conn_watch(struct conn *conn);
+void conn_unwatch(struct conn *conn);

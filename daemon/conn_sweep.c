@@ -1,9 +1,10 @@
 /*
- * conn_sweep: looks after the conns that are not read from.
+ * conn_sweep: looks after the conns of which libuv says nothing.
  *
- * libuv says nothing of a socket that it does not read from, and a client whose requests run may
- * have half closed it, or have been held back. If it goes then, its requests are to end. One timer
- * looks after all such conns, and stands still when there are none.
+ * One that is not read from: its client may have half closed it, or have been held back, and if it
+ * goes then, its requests are to end. One that could not be written to from inside libcurl, where
+ * nothing may be ended. One that waits for the rest of a message, which has a deadline. One timer
+ * looks after all such conns; it stands still when there are none.
  */
 #include "conn_internal.h"
 
@@ -22,36 +23,56 @@ bool conn_has_hung_up(struct conn *conn)
     return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLHUP | POLLERR));
 }
 
+static bool has_reason(const struct conn *conn)
+{
+    return !conn->is_reading || conn->is_broken || conn->incomplete_since_ns != 0;
+}
+
+static void look_at(struct conn *conn, uint64_t now_ns)
+{
+    if (!has_reason(conn))
+        conn_unwatch(conn);
+    else if (conn->is_broken || (!conn->is_reading && conn_has_hung_up(conn)))
+        conn_gone(conn);
+    else
+        conn_check_clock(conn, now_ns);
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct conn_shared *shared = timer->data;
     struct conn *conn, *next;
-    DL_FOREACH_SAFE (shared->deaf, conn, next) {
-        if (conn_has_hung_up(conn))
-            conn_gone(conn);
-    }
+    uint64_t now_ns = uv_hrtime();
+    DL_FOREACH_SAFE (shared->watched, conn, next)
+        look_at(conn, now_ns);
+    if (!shared->watched)
+        uv_timer_stop(timer);
 }
 
-void conn_set_deaf(struct conn *conn, bool is_deaf)
+/* Most reasons pass at once, so the list is cleared, and the timer stopped, by the sweep alone. */
+void conn_watch(struct conn *conn)
 {
     struct conn_shared *shared = conn->shared;
-    if (is_deaf == conn->is_deaf)
+    if (conn->is_watched || conn->state == CONN_CLOSED)
         return;
-    conn->is_deaf = is_deaf;
-    if (is_deaf)
-        DL_APPEND(shared->deaf, conn);
-    else
-        DL_DELETE(shared->deaf, conn); // NOLINT(clang-analyzer-core.NullDereference): it is in it
-    if (!shared->deaf)
-        uv_timer_stop(&shared->sweep);
-    else if (!uv_is_active((uv_handle_t *)&shared->sweep))
+    conn->is_watched = true;
+    DL_APPEND(shared->watched, conn);
+    if (!uv_is_active((uv_handle_t *)&shared->sweep))
         uv_timer_start(&shared->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+}
+
+void conn_unwatch(struct conn *conn)
+{
+    if (!conn->is_watched)
+        return;
+    conn->is_watched = false;
+    DL_DELETE(conn->shared->watched, conn); // NOLINT(clang-analyzer-core.NullDereference): it is in
 }
 
 void conn_shared_open(struct conn_shared *shared, uv_loop_t *loop)
 {
     shared->loop = loop;
-    shared->deaf = NULL;
+    shared->watched = NULL;
     uv_timer_init(loop, &shared->sweep);
     shared->sweep.data = shared;
 }

@@ -1,32 +1,46 @@
-/* fetch: see fetch.h. */
+/* fetch: see fetch.h. Its bodies are in fetch_flow.c and fetch_upload.c, how it ends in
+ * fetch_outcome.c. */
 #include "fetch_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NS_PER_US 1000
-#define NS_PER_MS 1000000
-
 /* ---- State and deadlines -------------------------------------------------------------------- */
 
-static void set_state(struct fetch *fetch, enum fetch_state state)
+void fetch_set_state(struct fetch *fetch, enum fetch_state state)
 {
+    enum fetch_state before = fetch->state;
     switch (state) {
     case FETCH_CONNECTING: /* the next hop */
-        assert(fetch->state == FETCH_RECEIVING || fetch->state == FETCH_CONNECTING);
+        assert(before == FETCH_RECEIVING || before == FETCH_CONNECTING);
+        break;
+    case FETCH_SENDING:
+        assert(before == FETCH_CONNECTING);
         break;
     case FETCH_WAITING:
-        assert(fetch->state == FETCH_CONNECTING);
+        assert(before == FETCH_CONNECTING || before == FETCH_SENDING);
         break;
     case FETCH_RECEIVING:
-        assert(fetch->state == FETCH_WAITING);
+        assert(before == FETCH_WAITING || before == FETCH_SENDING || before == FETCH_STALLED);
+        break;
+    case FETCH_STALLED:
+        assert(before == FETCH_RECEIVING);
+        break;
+    case FETCH_FLUSHING:
+        assert(before == FETCH_STALLED);
         break;
     case FETCH_ENDED:
-        assert(fetch->state != FETCH_ENDED);
+        assert(before != FETCH_ENDED);
         break;
     }
+    (void)before;
     fetch->state = state;
+    fetch_touch(fetch);
+}
+
+void fetch_touch(struct fetch *fetch)
+{
     fetch->entered_ns = uv_hrtime();
 }
 
@@ -36,7 +50,7 @@ static void on_timer(uv_timer_t *timer);
  * The timer is not moved at each byte: when it fires early, it is set again. States that follow
  * each other quickly cost one timer that way.
  */
-static void set_timer(struct fetch *fetch)
+void fetch_set_timer(struct fetch *fetch)
 {
     uint64_t now = uv_hrtime();
     uint64_t at = fetch_next_deadline(fetch).at_ns;
@@ -62,6 +76,7 @@ static void dispose(struct fetch *fetch)
     transfer_destroy(fetch->transfer);
     request_destroy(fetch->request);
     buffer_finish(&fetch->body);
+    byte_queue_finish(&fetch->upload.queue);
     uv_close((uv_handle_t *)&fetch->timer, on_timer_closed);
 }
 
@@ -75,95 +90,30 @@ static void count(const struct fetch *fetch, int code)
         stats->requests_refused++;
 }
 
-static void end(struct fetch *fetch, const struct fetch_outcome *outcome)
+void fetch_end(struct fetch *fetch, const struct fetch_outcome *outcome)
 {
-    set_state(fetch, FETCH_ENDED);
+    fetch_flow_finish(fetch);
+    fetch_set_state(fetch, FETCH_ENDED);
     count(fetch, outcome->code);
     fetch->events->on_end(fetch->ctx, outcome);
     dispose(fetch);
-}
-
-/*
- * "Not sent" must be true of the whole fetch. Where an earlier hop carried a request that an origin
- * may have acted on, what failed is following the redirect.
- */
-static int honest_code(const struct fetch *fetch, int code, const char *message,
-                       struct wire_why *out_why)
-{
-    bool says_not_sent = code >= FETCHPOOL_BUSY && code < FETCHPOOL_TIMEOUT_SENT;
-    if (!says_not_sent || !fetch->was_sent || fetch->is_safe) {
-        wire_why_set(out_why, "%s", message);
-        return code;
-    }
-    wire_why_set(out_why, "redirect to %s: %s", fetch->request->url.origin, message);
-    return FETCHPOOL_REDIRECTS;
-}
-
-static void end_with_error(struct fetch *fetch, int code, const char *message)
-{
-    struct wire_why why;
-    struct fetch_outcome outcome = {
-        .code = honest_code(fetch, code, message, &why),
-        .message = why.text,
-        .request = fetch->request,
-        .total_us = (uv_hrtime() - fetch->started_ns) / NS_PER_US,
-    };
-    end(fetch, &outcome);
-}
-
-static void add_times(struct fetch *fetch, const struct transfer_result *result)
-{
-    fetch->timing.queue_us += result->wait_us;
-    fetch->timing.resolve_us += result->resolve_us;
-    fetch->timing.connect_us += result->connect_us;
-    fetch->timing.tls_us += result->tls_us;
-    fetch->timing.first_byte_us += result->first_byte_us;
-}
-
-static struct wire_connection describe_connection(const struct transfer_result *result)
-{
-    return (struct wire_connection){
-        .id = result->connection.id,
-        .is_reused = result->is_connection_reused,
-        .requests = result->connection.requests,
-        .age_ms = result->connection.age_ms,
-        .peer = wire_str_of(result->connection.peer),
-    };
-}
-
-static void end_with_response(struct fetch *fetch, const struct transfer_result *result)
-{
-    const struct transfer_head *head = transfer_get_head(fetch->transfer);
-    fetch->timing.total_us = (uv_hrtime() - fetch->started_ns) / NS_PER_US;
-    struct wire_response response = {
-        .status = head->status,
-        .fields = field_list_fields(head->fields),
-        .field_count = head->fields->count,
-        .body = {(const char *)fetch->body.data, fetch->body.length},
-        .http = wire_str_of(head->http),
-        .url = wire_str_of(fetch->request->url.text),
-        .redirects = fetch->redirects,
-        .connection = describe_connection(result),
-        .timing = fetch->timing,
-    };
-    struct fetch_outcome outcome = {
-        .message = "",
-        .response = &response,
-        .request = fetch->request,
-        .total_us = fetch->timing.total_us,
-    };
-    end(fetch, &outcome);
 }
 
 /* A deadline has passed: the sentence says which, and what was being waited for. */
 static void end_with_timeout(struct fetch *fetch, const struct fetch_deadline *deadline)
 {
     struct wire_why step = {"start"}, why;
+    if (deadline->complaint) {
+        wire_why_set(&why, "the client %s for %llu ms ([timeouts] %s)", deadline->complaint,
+                     (unsigned long long)deadline->limit_ms, deadline->name);
+        fetch_fail(fetch, FETCHPOOL_CLIENT_TOO_SLOW, why.text);
+        return;
+    }
     if (fetch->transfer)
         transfer_describe_step(fetch->transfer, &step);
     wire_why_set(&why, "%s timed out after %llu ms (%s)", step.text,
                  (unsigned long long)deadline->limit_ms, deadline->name);
-    end_with_error(fetch, fetch->was_sent ? FETCHPOOL_TIMEOUT_SENT : FETCHPOOL_TIMEOUT, why.text);
+    fetch_fail(fetch, fetch->was_sent ? FETCHPOOL_TIMEOUT_SENT : FETCHPOOL_TIMEOUT, why.text);
 }
 
 static void start_transfer(struct fetch *fetch);
@@ -184,13 +134,13 @@ static void on_timer(uv_timer_t *timer)
     struct fetch_deadline deadline = fetch_next_deadline(fetch);
     uint64_t now = uv_hrtime();
     if (fetch->start_code != 0)
-        end_with_error(fetch, fetch->start_code, fetch->start_why.text);
+        fetch_fail(fetch, fetch->start_code, fetch->start_why.text);
     else if (now >= deadline.at_ns)
         end_with_timeout(fetch, &deadline);
     else if (now >= fetch_patience_ends_ns(fetch))
         stop_waiting(fetch);
     else
-        set_timer(fetch);
+        fetch_set_timer(fetch);
 }
 
 /* ---- What the transfer says ----------------------------------------------------------------- */
@@ -200,23 +150,50 @@ static void on_sent(void *ctx)
     struct fetch *fetch = ctx;
     fetch->was_sent = true;
     fetch->context->stats->bytes_to_origins += fetch->request->body_length;
-    set_state(fetch, FETCH_WAITING);
-    set_timer(fetch);
+    fetch_set_state(fetch, fetch_upload_is_open(fetch) ? FETCH_SENDING : FETCH_WAITING);
+    fetch_set_timer(fetch);
 }
 
-static void on_head(void *ctx, const struct transfer_head *head)
+static enum transfer_read on_read(void *ctx, uint8_t *buffer, size_t size, size_t *out_length)
+{
+    return fetch_upload_read(ctx, buffer, size, out_length);
+}
+
+/* More redirects than allowed, where some were: the caller who allowed none wants the redirect. */
+static bool is_one_redirect_too_many(const struct fetch *fetch, const struct transfer_head *head)
+{
+    return fetch->redirects > 0 && fetch->request->redirects_left == 0 &&
+           request_is_redirect(head->status) && field_list_find(head->fields, "Location").data;
+}
+
+/* The head of a streamed answer goes out as soon as it is in. */
+static int begin_stream(struct fetch *fetch, const struct transfer_head *head, struct wire_why *why)
+{
+    struct transfer_result so_far = {0};
+    transfer_measure(fetch->transfer, &so_far);
+    fetch_add_times(fetch, &so_far);
+    struct wire_response response = fetch_describe(fetch, head, &so_far);
+    int code = fetch->events->on_response(fetch->ctx, &response, why);
+    fetch->has_begun = code == 0;
+    return code;
+}
+
+static int on_head(void *ctx, const struct transfer_head *head, struct wire_why *why)
 {
     struct fetch *fetch = ctx;
     fetch->follows = fetch->request->redirects_left > 0 && request_is_redirect(head->status) &&
                      field_list_find(head->fields, "Location").data;
-    set_state(fetch, FETCH_RECEIVING);
-    set_timer(fetch);
+    fetch_set_state(fetch, FETCH_RECEIVING);
+    fetch_set_timer(fetch);
+    if (fetch->follows || !fetch->request->is_streamed || is_one_redirect_too_many(fetch, head))
+        return 0;
+    return begin_stream(fetch, head, why);
 }
 
 /* The body of a redirect is of no use to anybody, but it has to end some time. */
 static uint64_t most_bytes(const struct fetch *fetch)
 {
-    return fetch->follows ? fetch->context->config->max_body_bytes : fetch->body.limit;
+    return fetch->follows ? fetch->context->config->max_body_bytes : fetch->request->max_body_bytes;
 }
 
 static int hold(struct fetch *fetch, const uint8_t *bytes, size_t length, struct wire_why *why)
@@ -239,15 +216,23 @@ static int hold(struct fetch *fetch, const uint8_t *bytes, size_t length, struct
 static int on_body(void *ctx, const uint8_t *bytes, size_t length, struct wire_why *why)
 {
     struct fetch *fetch = ctx;
-    fetch->entered_ns = uv_hrtime();
-    fetch->context->stats->bytes_from_origins += length;
-    fetch->body_bytes += length;
-    if (fetch->body_bytes > most_bytes(fetch)) {
+    int code = 0;
+    if (length > most_bytes(fetch) - fetch->body_bytes) {
         wire_why_set(why, "the response body is larger than %llu bytes (max_body)",
                      (unsigned long long)most_bytes(fetch));
         return FETCHPOOL_BODY_TOO_LARGE;
     }
-    return fetch->follows ? 0 : hold(fetch, bytes, length, why);
+    if (fetch->has_begun)
+        code = fetch_flow_take(fetch, bytes, length, why);
+    else if (!fetch->follows)
+        code = hold(fetch, bytes, length, why);
+    if (code == TRANSFER_REFUSED)
+        return code;
+    fetch->body_bytes += length;
+    fetch->context->stats->bytes_from_origins += length;
+    if (fetch->state == FETCH_RECEIVING)
+        fetch_touch(fetch);
+    return code;
 }
 
 static void start(struct fetch *fetch);
@@ -258,52 +243,66 @@ static void follow(struct fetch *fetch, const struct transfer_result *result)
     struct wire_why why;
     const struct transfer_head *head = transfer_get_head(fetch->transfer);
     struct wire_str location = field_list_find(head->fields, "Location");
-    add_times(fetch, result);
+    fetch_add_times(fetch, result);
+    bool drops_upload = request_redirect_loses_body(fetch->request, head->status);
+    if (!drops_upload && fetch->upload.taken > 0) {
+        fetch_fail(fetch, FETCHPOOL_REDIRECTS,
+                   "the redirect asks for the upload once more, and some of it is gone");
+        return;
+    }
     int code = request_redirect(fetch->request, head->status, location, fetch->context->config,
                                 &why);
     if (code != 0) {
         struct wire_why sentence;
         wire_why_set(&sentence, "redirect to \"%.*s\": %s",
                      (int)(location.length < 80 ? location.length : 80), location.data, why.text);
-        end_with_error(fetch, code, sentence.text);
+        fetch_fail(fetch, code, sentence.text);
         return;
     }
+    if (drops_upload)
+        fetch_upload_drop(fetch);
     fetch->redirects++;
     fetch->context->stats->redirects++;
     transfer_destroy(fetch->transfer);
     fetch->transfer = NULL;
     buffer_finish(&fetch->body);
-    set_state(fetch, FETCH_CONNECTING);
+    fetch_set_state(fetch, FETCH_CONNECTING);
     start(fetch);
 }
 
-/* More redirects than allowed, where some were: the caller who allowed none wants the redirect. */
-static bool is_one_redirect_too_many(const struct fetch *fetch)
+/* The origin is done; perhaps the client is not. */
+static void finish_receiving(struct fetch *fetch)
 {
-    const struct transfer_head *head = transfer_get_head(fetch->transfer);
-    return fetch->redirects > 0 && fetch->request->redirects_left == 0 &&
-           request_is_redirect(head->status) && field_list_find(head->fields, "Location").data;
+    if (fetch->flow.queue.length == 0) {
+        fetch_finish_stream(fetch);
+        return;
+    }
+    fetch_set_state(fetch, FETCH_FLUSHING);
+    fetch_set_timer(fetch);
 }
 
 static void on_done(void *ctx, const struct transfer_result *result)
 {
     struct fetch *fetch = ctx;
     if (result->code != 0) {
-        end_with_error(fetch, result->code, result->why.text);
+        fetch_fail(fetch, result->code, result->why.text);
     } else if (fetch->follows) {
         follow(fetch, result);
-    } else if (is_one_redirect_too_many(fetch)) {
+    } else if (fetch->has_begun) {
+        finish_receiving(fetch);
+    } else if (is_one_redirect_too_many(fetch, transfer_get_head(fetch->transfer))) {
         struct wire_why why;
         wire_why_set(&why, "more than %llu redirects", (unsigned long long)fetch->redirects);
-        end_with_error(fetch, FETCHPOOL_REDIRECTS, why.text);
+        fetch_fail(fetch, FETCHPOOL_REDIRECTS, why.text);
     } else {
-        add_times(fetch, result);
-        end_with_response(fetch, result);
+        fetch_add_times(fetch, result);
+        fetch_finish_whole(fetch, result);
     }
 }
 
 static const struct transfer_events transfer_events = {
     .on_sent = on_sent,
+    .on_read = on_read,
     .on_head = on_head,
     .on_body = on_body,
     .on_done = on_done,
@@ -321,7 +320,7 @@ static void start_transfer(struct fetch *fetch)
                                         fetch->waits && !is_apart, &transfer_events, fetch,
                                         &fetch->start_why);
     if (fetch->start_code == 0)
-        set_timer(fetch);
+        fetch_set_timer(fetch);
     else
         uv_timer_start(&fetch->timer, on_timer, 0, 0);
 }
@@ -332,11 +331,12 @@ static void start(struct fetch *fetch)
     fetch->follows = false;
     fetch->waits = fetch->context->config->share_timeout_ms > 0;
     fetch->body_bytes = 0;
+    fetch->upload.is_starved = false;
     buffer_init(&fetch->body, fetch->request->max_body_bytes);
     start_transfer(fetch);
 }
 
-struct fetch *fetch_create(const struct fetch_context *context, struct request *request,
+struct fetch *fetch_create(const struct fetch_context *context, struct request *request, uid_t uid,
                            const struct fetch_events *events, void *ctx)
 {
     struct fetch *fetch = calloc(1, sizeof *fetch);
@@ -356,18 +356,20 @@ struct fetch *fetch_create(const struct fetch_context *context, struct request *
     };
     uv_timer_init(context->loop, &fetch->timer);
     fetch->timer.data = fetch;
+    fetch_flow_init(fetch, uid);
     start(fetch);
     return fetch;
 }
 
 void fetch_cancel(struct fetch *fetch, int code_not_sent, int code_sent, const char *reason)
 {
-    end_with_error(fetch, fetch->was_sent ? code_sent : code_not_sent, reason);
+    fetch_fail(fetch, fetch->was_sent ? code_sent : code_not_sent, reason);
 }
 
 void fetch_abandon(struct fetch *fetch)
 {
-    set_state(fetch, FETCH_ENDED);
+    fetch_flow_finish(fetch);
+    fetch_set_state(fetch, FETCH_ENDED);
     count(fetch, fetch->was_sent ? FETCHPOOL_CANCELLED_SENT : FETCHPOOL_CANCELLED);
     dispose(fetch);
 }

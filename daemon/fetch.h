@@ -1,21 +1,37 @@
 /*
  * fetch: one request of one client, from its acceptance to its one answer: the transfers that it
- * takes (one, and one more for each redirect), its deadlines and its response body.
+ * takes (one, and one more for each redirect), its deadlines, its bodies and their flow.
  *
- *                    create
- *                      |
- *          +--> FETCH_CONNECTING --+      nothing of this hop has been sent
- *          |           | on_sent   |
- *          |     FETCH_WAITING ----+      the origin may act on it; no answer yet
- *          |           | on_head   |
- *          |    FETCH_RECEIVING ---+      the body comes in
- *          |           | on_done   |
- *          +-- redirect|           | failure, deadline, cancel
- *                      v           v
- *                    FETCH_ENDED <-+      on_end has been called, or nobody wants it any more
+ *                     create
+ *                       |
+ *          +---> FETCH_CONNECTING         nothing of this hop has been sent
+ *          |            | on_sent
+ *          |            +--------------+
+ *          |            | an upload    |
+ *          |      FETCH_SENDING        |  the upload goes out; no answer yet
+ *          |        |   | all of it    |
+ *          |        |   +--------------+
+ *          |        |            FETCH_WAITING      the origin may act on it; no answer yet
+ *          |        | on_head          | on_head
+ *          |        +---------+--------+
+ *          |                  |
+ *          |          FETCH_RECEIVING <---+         the body comes in; an upload may still go out
+ *          |             |    |  no room  | room
+ *          |  a redirect |    |     FETCH_STALLED   the client does not take the body
+ *          +-------------+    |           |
+ *                             | on_done   | on_done, bytes are left
+ *                             |     FETCH_FLUSHING  the origin is done, the client is not
+ *                             v           v
+ *     failure, deadline,    FETCH_ENDED             on_end has been called, or nobody wants it
+ *     cancel: from each ------^
  *
  * A fetch that waits for a connection which another is opening gives that up after [timeouts] share
  * and starts its transfer anew, to open one of its own: still FETCH_CONNECTING.
+ *
+ * Flow: what comes from the origin goes on at once, within the window that the client has granted
+ * and while its socket has room. What does not is refused, so that libcurl keeps it and the origin
+ * is held back; at most a part of one piece is kept here. An upload is granted [limits]
+ * upload_window ahead of what the origin has taken.
  *
  * Each state has one deadline of its own, beside the one of the whole fetch; a single timer stands
  * for whichever comes first. The fetch knows no client and no message: it is given a checked
@@ -28,6 +44,7 @@
 #include "config.h"
 #include "pool.h"
 #include "request.h"
+#include "stall.h"
 #include "stats.h"
 
 struct fetch;
@@ -39,33 +56,68 @@ struct fetch_context {
     struct pool *pool_apart; /* for requests with terms of their own: see request.h */
     const struct config *config;
     struct stats *stats;
+    struct stall_list *stalls;
 };
 
 struct fetch_outcome {
     int code;                             /* 0, or an enum fetchpool_code */
     const char *message;                  /* "" if the code is 0 */
+    bool has_begun;                       /* on_response has been called */
     const struct wire_response *response; /* of code 0; views that live during the call */
+    const struct wire_end *end;           /* of a streamed body, code 0; the same */
     const struct request *request;        /* as the last redirect left it */
     uint64_t total_us;
 };
 
+/* All but on_end may come from inside libcurl: they must end no fetch, and resume none. */
 struct fetch_events {
-    /* More bytes of the body are to be held. 0, or the code that ends the fetch. */
+    /* Not streamed. More bytes of the body are to be held: 0, or the code that ends the fetch. */
     int (*on_hold)(void *ctx, size_t bytes);
+    /* Streamed. The head is in: 0, or a code that ends the fetch, and the sentence. */
+    int (*on_response)(void *ctx, const struct wire_response *response, struct wire_why *why);
+    /* Is there room for on_data? Where there is none, fetch_resume() is called when there is. */
+    bool (*has_room)(void *ctx);
+    void (*on_data)(void *ctx, const uint8_t *bytes, size_t length);
+    /* So many bytes more of the upload may be given. */
+    void (*on_grant)(void *ctx, uint64_t bytes);
     /* Called once, from the loop; the fetch is dead to the caller when it returns. */
     void (*on_end)(void *ctx, const struct fetch_outcome *outcome);
 };
 
 /*
- * Takes the request and starts. NULL if memory is exhausted; the request is gone then too. No event
- * comes before this has returned.
+ * Takes the request and starts. NULL if memory is exhausted; the request is gone then too. `uid`:
+ * the user who pays for what it holds. No event comes before this has returned.
  */
-struct fetch *fetch_create(const struct fetch_context *context, struct request *request,
+struct fetch *fetch_create(const struct fetch_context *context, struct request *request, uid_t uid,
                            const struct fetch_events *events, void *ctx);
 
 /* How many bytes of its body it holds: the sum of what on_hold allowed. */
 size_t fetch_get_held_bytes(const struct fetch *fetch);
 const struct request *fetch_get_request(const struct fetch *fetch);
+
+/* ---- The flow. Each of these may end the fetch before it returns, through on_end ------------- */
+
+/* The client has granted so many bytes more of the body. */
+void fetch_add_window(struct fetch *fetch, uint64_t bytes);
+
+/* There is room again. */
+void fetch_resume(struct fetch *fetch);
+
+/* Grants the first bytes of the upload, if there is one. To be called once. */
+void fetch_open_upload(struct fetch *fetch);
+
+/*
+ * The next bytes of the upload; copied. 0, or -EPROTO with the reason if they are more than was
+ * granted, or come after its end, or there is no upload: nothing has happened then.
+ */
+int fetch_add_upload(struct fetch *fetch, const uint8_t *bytes, size_t length,
+                     struct wire_why *why);
+int fetch_end_upload(struct fetch *fetch, struct wire_why *why);
+
+/* The client sends no more: an upload that has not ended never will. */
+void fetch_end_input(struct fetch *fetch);
+
+/* ---- End ------------------------------------------------------------------------------------ */
 
 /* Ends it now with this reason; on_end is called with the code of its class before it returns. */
 void fetch_cancel(struct fetch *fetch, int code_not_sent, int code_sent, const char *reason);

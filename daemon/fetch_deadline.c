@@ -1,11 +1,19 @@
 /* fetch_deadline: when a fetch runs out of time, in which state, by whose word. Reads only. */
 #include "fetch_internal.h"
 
-#define NS_PER_MS 1000000
+static struct fetch_deadline client_stall(const struct fetch *fetch, const char *complaint)
+{
+    return (struct fetch_deadline){
+        .limit_ms = fetch->context->config->client_stall_timeout_ms,
+        .name = "client_stall",
+        .complaint = complaint,
+    };
+}
 
 static struct fetch_deadline deadline_of_state(const struct fetch *fetch)
 {
     const struct request *request = fetch->request;
+    bool waits_for_upload = fetch_upload_is_open(fetch) && fetch->upload.is_starved;
     switch (fetch->state) {
     case FETCH_CONNECTING:
         return (struct fetch_deadline){.limit_ms = request->connect_timeout_ms,
@@ -13,7 +21,14 @@ static struct fetch_deadline deadline_of_state(const struct fetch *fetch)
     case FETCH_WAITING:
         return (struct fetch_deadline){.limit_ms = request->first_byte_timeout_ms,
                                        .name = "first_byte_timeout"};
+    case FETCH_SENDING:
     case FETCH_RECEIVING:
+        if (waits_for_upload)
+            return client_stall(fetch, "sent nothing of its upload");
+        break;
+    case FETCH_STALLED:
+    case FETCH_FLUSHING:
+        return client_stall(fetch, "took nothing of the body");
     case FETCH_ENDED:
         break;
     }

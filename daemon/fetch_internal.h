@@ -1,10 +1,40 @@
-/* What the files of fetch share: the fetch itself, and its deadlines. */
+/* What the files of fetch share: the fetch itself, its deadlines, its flow. */
 #pragma once
 
+#include "byte_queue.h"
 #include "fetch.h"
 #include "transfer.h"
 
-enum fetch_state { FETCH_CONNECTING, FETCH_WAITING, FETCH_RECEIVING, FETCH_ENDED };
+#define NS_PER_US 1000
+#define NS_PER_MS 1000000
+
+enum fetch_state {
+    FETCH_CONNECTING,
+    FETCH_SENDING,
+    FETCH_WAITING,
+    FETCH_RECEIVING,
+    FETCH_STALLED,
+    FETCH_FLUSHING,
+    FETCH_ENDED
+};
+
+/* A body on its way to the origin. Bytes, from the upload's beginning on. */
+struct fetch_upload {
+    struct byte_queue queue; /* received, not taken */
+    uint64_t granted;
+    uint64_t received;
+    uint64_t taken;  /* by libcurl */
+    bool has_ended;  /* the client has sent all */
+    bool is_starved; /* libcurl asked for more, and there was nothing */
+};
+
+/* A body on its way to the client. */
+struct fetch_flow {
+    struct byte_queue queue; /* taken from libcurl, waiting for the client */
+    uint64_t window;         /* bytes that the client takes beyond those that it got */
+    uint64_t sent;
+    struct stall_entry stall; /* in the list while FETCH_STALLED or FETCH_FLUSHING */
+};
 
 struct fetch {
     const struct fetch_context *context;
@@ -16,24 +46,51 @@ struct fetch {
     enum fetch_state state;
     uv_timer_t timer;
     uint64_t started_ns;
-    uint64_t entered_ns; /* the state, or its last byte in FETCH_RECEIVING */
+    uint64_t entered_ns; /* the state, or the last byte that moved in it */
     uint64_t redirects;
     bool waits;     /* this hop may wait for a connection that another is opening */
     bool was_sent;  /* some hop's request was */
     bool is_safe;   /* the first hop's method asks for nothing but an answer */
     bool follows;   /* the answer that comes in is a redirect to be followed */
+    bool has_begun; /* on_response was called */
     int start_code; /* 0, or why no transfer could be started */
     struct wire_why start_why;
-    struct buffer body;
+    struct buffer body;             /* not streamed */
     size_t held_bytes;              /* the sum of what on_hold allowed */
-    uint64_t body_bytes;            /* of this hop's answer, held or not */
+    uint64_t body_bytes;            /* of this hop's answer, passed on or not */
     struct fetchpool_timing timing; /* sums over the hops so far */
+    struct fetch_upload upload;
+    struct fetch_flow flow;
 };
+
+/* ---- fetch.c -------------------------------------------------------------------------------- */
+
+void fetch_set_state(struct fetch *fetch, enum fetch_state state);
+/* A byte moved: the state's deadline counts from now. */
+void fetch_touch(struct fetch *fetch);
+void fetch_set_timer(struct fetch *fetch);
+/* Calls on_end: last. */
+void fetch_end(struct fetch *fetch, const struct fetch_outcome *outcome);
+
+/* ---- fetch_outcome.c ------------------------------------------------------------------------ */
+
+/* Adds this hop's. */
+void fetch_add_times(struct fetch *fetch, const struct transfer_result *result);
+/* What is known of the answer: its head, and the transfer so far. */
+struct wire_response fetch_describe(struct fetch *fetch, const struct transfer_head *head,
+                                    const struct transfer_result *result);
+/* Each ends the fetch: last. */
+void fetch_fail(struct fetch *fetch, int code, const char *message);
+void fetch_finish_whole(struct fetch *fetch, const struct transfer_result *result);
+void fetch_finish_stream(struct fetch *fetch);
+
+/* ---- fetch_deadline.c ----------------------------------------------------------------------- */
 
 struct fetch_deadline {
     uint64_t at_ns;
     uint64_t limit_ms;
-    const char *name; /* as the client knows it */
+    const char *name;      /* as the client knows it */
+    const char *complaint; /* NULL, or what the client failed to do: it is the client's fault */
 };
 
 /* The next of its deadlines: of its state, or of the whole. */
@@ -41,3 +98,22 @@ struct fetch_deadline fetch_next_deadline(const struct fetch *fetch);
 
 /* When to stop waiting for somebody else's connection; UINT64_MAX if it does not wait. */
 uint64_t fetch_patience_ends_ns(const struct fetch *fetch);
+
+/* ---- fetch_flow.c --------------------------------------------------------------------------- */
+
+void fetch_flow_init(struct fetch *fetch, uid_t uid);
+void fetch_flow_finish(struct fetch *fetch);
+
+/* Sends, keeps or refuses bytes of the body: as transfer's on_body. */
+int fetch_flow_take(struct fetch *fetch, const uint8_t *bytes, size_t length, struct wire_why *why);
+
+/* ---- fetch_upload.c ------------------------------------------------------------------------- */
+
+enum transfer_read fetch_upload_read(struct fetch *fetch, uint8_t *buffer, size_t size,
+                                     size_t *out_length);
+
+/* Is there an upload whose bytes have not all been handed to libcurl? */
+bool fetch_upload_is_open(const struct fetch *fetch);
+
+/* A redirect has made a request without body: what comes is thrown away. */
+void fetch_upload_drop(struct fetch *fetch);

@@ -16,7 +16,7 @@ static void put_text(struct buffer *out, const char *key, const char *text)
 /* The limits that a client can run into, under the names of the configuration. */
 static void put_limits(struct buffer *out, const struct config *config)
 {
-    wire_put_map(out, 9);
+    wire_put_map(out, 12);
     put_number(out, "max_message", config->max_message_bytes);
     put_number(out, "max_body", config->max_body_bytes);
     put_number(out, "max_url", config->max_url_bytes);
@@ -26,6 +26,9 @@ static void put_limits(struct buffer *out, const struct config *config)
     put_number(out, "requests_per_client", config->requests_per_client);
     put_number(out, "timeout", config->total_timeout_ms);
     put_number(out, "connect_timeout", config->connect_timeout_ms);
+    put_number(out, "stream_timeout", config->stream_timeout_ms);
+    put_number(out, "client_stall", config->client_stall_timeout_ms);
+    put_number(out, "upload_window", config->upload_window_bytes);
 }
 
 void report_hello(struct buffer *out, const struct config *config, const char *pool_id)
@@ -41,13 +44,15 @@ void report_hello(struct buffer *out, const struct config *config, const char *p
 
 void report_stats(struct buffer *out, const struct stats *stats, const struct report_facts *facts)
 {
-    wire_put_map(out, 7 + stats_count());
+    wire_put_map(out, 9 + stats_count());
     put_text(out, "version", FETCHPOOL_VERSION);
     put_text(out, "pool", facts->pool_id);
     put_number(out, "uptime_ms", facts->uptime_ms);
     put_number(out, "clients", facts->clients);
     put_number(out, "in_flight", facts->in_flight);
     put_number(out, "connections", facts->connections);
+    put_number(out, "paused_streams", facts->paused_streams);
+    put_number(out, "paused_bytes", facts->paused_bytes);
     put_number(out, "loop_busy_max_us", facts->loop_busy_max_us);
     for (size_t i = 0; i < stats_count(); i++) {
         struct stats_entry entry = stats_at(stats, i);
@@ -58,7 +63,7 @@ void report_stats(struct buffer *out, const struct stats *stats, const struct re
 static void put_connection(void *ctx, const struct pool_connection_info *info)
 {
     struct buffer *out = ctx;
-    wire_put_map(out, 9);
+    wire_put_map(out, 12);
     put_number(out, "id", info->id);
     put_text(out, "origin", info->origin);
     put_text(out, "http", info->http);
@@ -82,7 +87,7 @@ void report_connections(struct buffer *out, const struct pool *const pools[], si
 
 void report_client_row(struct buffer *out, const struct report_client *client)
 {
-    wire_put_map(out, 9);
+    wire_put_map(out, 12);
     put_number(out, "pid", (uint64_t)client->pid);
     put_number(out, "uid", client->uid);
     put_number(out, "gid", client->gid);

@@ -19,6 +19,8 @@ struct report_facts {
     size_t clients;
     size_t in_flight;
     size_t connections;
+    size_t paused_streams; /* whose clients do not take them */
+    size_t paused_bytes;   /* that these hold */
 };
 
 /* One client's row. */

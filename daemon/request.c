@@ -114,6 +114,34 @@ static int take_body(struct request *request, struct wire_str body, struct wire_
     return 0;
 }
 
+static int take_upload(struct request *request, const struct wire_fetch *fetch,
+                       struct wire_why *why)
+{
+    request->has_upload = fetch->upload;
+    request->upload_size = fetch->upload_size;
+    if (!fetch->upload)
+        return fetch->upload_size == WIRE_UNSET
+                   ? 0
+                   : wire_why_set(why, "upload_size is given without upload");
+    if (fetch->body.data)
+        return wire_why_set(why, "body and upload exclude each other");
+    if (strcmp(request->method, "HEAD") == 0)
+        return wire_why_set(why, "upload: a HEAD request has no body");
+    if (fetch->upload_size != WIRE_UNSET && fetch->upload_size > INT64_MAX)
+        return wire_why_set(why, "upload_size is larger than any file");
+    return 0;
+}
+
+static int take_stream(struct request *request, const struct wire_fetch *fetch,
+                       struct wire_why *why)
+{
+    request->is_streamed = fetch->stream;
+    request->window_bytes = fetch->window == WIRE_UNSET ? WIRE_DEFAULT_WINDOW : fetch->window;
+    if (request->window_bytes > INT64_MAX)
+        return wire_why_set(why, "window is larger than any body");
+    return 0;
+}
+
 /* ---- TLS and proxy -------------------------------------------------------------------------- */
 
 static int check_pem(struct wire_str pem, const char *key, const struct config *config,
@@ -222,8 +250,9 @@ static int take_durations(struct request *request, const struct wire_fetch *fetc
                           const struct config *config, struct wire_why *why)
 {
     uint64_t queue_timeout_ms; /* every request starts at once: there is nothing to bound yet */
+    bool streams = fetch->stream || fetch->upload;
     int result = take_duration(&request->total_timeout_ms, "timeout", fetch->timeout_ms,
-                               config->total_timeout_ms, why);
+                               streams ? config->stream_timeout_ms : config->total_timeout_ms, why);
     if (result == 0)
         result = take_duration(&queue_timeout_ms, "queue_timeout", fetch->queue_timeout_ms,
                                config->total_timeout_ms, why);
@@ -242,9 +271,10 @@ static int take_durations(struct request *request, const struct wire_fetch *fetc
 static int take_bounds(struct request *request, const struct wire_fetch *fetch,
                        const struct config *config, struct wire_why *why)
 {
-    request->max_body_bytes = fetch->max_body == WIRE_UNSET ? config->max_body_bytes
-                                                            : fetch->max_body;
-    if (request->max_body_bytes > config->max_body_bytes)
+    request->max_body_bytes = fetch->max_body;
+    if (fetch->max_body == WIRE_UNSET && !fetch->stream)
+        request->max_body_bytes = config->max_body_bytes;
+    if (request->max_body_bytes > config->max_body_bytes && !fetch->stream)
         return wire_why_set(why, "max_body is %llu; this daemon allows at most %llu bytes",
                             (unsigned long long)request->max_body_bytes,
                             (unsigned long long)config->max_body_bytes);
@@ -283,6 +313,10 @@ static int fill(struct request *request, const struct wire_fetch *fetch,
         result = take_fields(request, fetch, config, why);
     if (result == 0)
         result = take_body(request, fetch->body, why);
+    if (result == 0)
+        result = take_upload(request, fetch, why);
+    if (result == 0)
+        result = take_stream(request, fetch, why);
     if (result == 0)
         result = take_durations(request, fetch, config, why);
     if (result == 0)

@@ -19,6 +19,10 @@ struct request {
     struct field_list fields; /* without Host: it is the URL's */
     uint8_t *body;            /* NULL: none */
     size_t body_length;
+    bool has_upload;      /* its body comes in pieces, from elsewhere */
+    uint64_t upload_size; /* WIRE_UNSET: unknown */
+    bool is_streamed;     /* the answer's body goes out in pieces */
+    uint64_t window_bytes;
 
     char *tls_ca, *tls_cert, *tls_key; /* PEM; NULL: none */
     char *tls_server_name;             /* NULL: the URL's host */
@@ -57,6 +61,9 @@ bool request_is_redirect(unsigned status);
  */
 int request_redirect(struct request *request, unsigned status, struct wire_str location,
                      const struct config *config, struct wire_why *why);
+
+/* Does a redirect with this status make a GET without body of it? */
+bool request_redirect_loses_body(const struct request *request, unsigned status);
 
 /* May the same request be made twice without a difference (RFC 9110, 9.2.2)? */
 bool request_is_idempotent(const struct request *request);

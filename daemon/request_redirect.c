@@ -16,7 +16,7 @@ bool request_is_redirect(unsigned status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-static bool becomes_get(const struct request *request, unsigned status)
+bool request_redirect_loses_body(const struct request *request, unsigned status)
 {
     if (status == 303)
         return strcmp(request->method, "HEAD") != 0;
@@ -57,6 +57,7 @@ static void become_get(struct request *request, char *get)
     free(request->body);
     request->body = NULL;
     request->body_length = 0;
+    request->has_upload = false;
 }
 
 /* The client's certificate and the name it asked for were meant for the origin it named. */
@@ -73,7 +74,7 @@ int request_redirect(struct request *request, unsigned status, struct wire_str l
 {
     struct url url;
     struct field_list fields;
-    bool loses_body = becomes_get(request, status);
+    bool loses_body = request_redirect_loses_body(request, status);
     wire_why_set(why, "the daemon is out of memory");
     int result = url_resolve(&url, &request->url, location, config->max_url_bytes, why);
     if (result < 0)

@@ -53,6 +53,7 @@ struct server {
     struct offence_log *offences;
     struct conn_shared *shared;
     struct fetch_context fetches;
+    struct stall_list stalls;
     struct session_set sessions;
     uint64_t max_clients;
     bool has_client_waiting;
@@ -132,6 +133,7 @@ static void end(struct server *server)
     pool_close(server->pool, on_pool_closed, server);
     pool_close(server->pool_apart, on_pool_closed, server);
     conn_shared_close(server->shared);
+    stall_list_close(&server->stalls);
     uv_close((uv_handle_t *)&server->accept_timer, NULL);
     uv_close((uv_handle_t *)&server->timer, NULL);
     uv_close((uv_handle_t *)&server->on_term, NULL);
@@ -284,6 +286,9 @@ static int create_parts(struct server *server)
     conn_shared_open(server->shared, &server->loop);
     server->shared->max_message_bytes = config->max_message_bytes;
     server->shared->max_line_bytes = config->max_line_bytes;
+    server->shared->frame_timeout_ms = config->frame_timeout_ms;
+    stall_list_open(&server->stalls, &server->loop, config->paused_memory_bytes,
+                    config->paused_memory_total_bytes);
     server->shared->max_unread_bytes = most_unread(config);
     int result = make_pool_id(server);
     if (result == 0)
@@ -299,6 +304,7 @@ static int create_parts(struct server *server)
         .pool_apart = server->pool_apart,
         .config = config,
         .stats = &server->stats,
+        .stalls = &server->stalls,
     };
     server->sessions = (struct session_set){
         .shared = server->shared,

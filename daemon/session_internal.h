@@ -1,4 +1,4 @@
-/* What session.c and session_reply.c share: the session itself, and the answers it gives. */
+/* What the files of session share: the session itself, its calls, and the answers it gives. */
 #pragma once
 
 #include <uthash.h>
@@ -11,6 +11,9 @@ struct call {
     struct session *session;
     uint32_t id; /* 0 in the text dialect */
     struct fetch *fetch;
+    bool is_stream;  /* either body comes in pieces */
+    bool wants_room; /* in the list of those that wait for room in the client's socket */
+    struct call *prev, *next;
     UT_hash_handle hh;
 };
 
@@ -18,8 +21,10 @@ struct session {
     struct session_set *set;
     struct conn *conn;
     struct call *calls;
-    char *name; /* of hello; NULL: the process's */
-    char *tag;  /* of the latest fetch that had one */
+    struct call *crowded; /* those of them that want room, in the order of asking */
+    size_t streams;       /* how many of them are */
+    char *name;           /* of hello; NULL: the process's */
+    char *tag;            /* of the latest fetch that had one */
     uint64_t requests;
     size_t held_bytes; /* of bodies that come in */
     bool said_hello;
@@ -31,6 +36,34 @@ struct session {
 void session_close(struct session *session);
 /* Closes at once. */
 void session_abort(struct session *session);
+
+/* After its last answer, if the client sends no more. */
+void session_close_if_finished(struct session *session);
+/* A broken client is closed, after one line in the log. */
+void session_offend(struct session *session, const char *reason);
+
+/* ---- session_call.c ------------------------------------------------------------------------- */
+
+struct call *session_find_call(const struct session *session, uint32_t id);
+void session_abandon_calls(struct session *session);
+/* Answers, with an error if it cannot start. */
+void session_start_fetch(struct session *session, uint32_t id, const struct wire_fetch *asked);
+void session_refuse_fetch(struct session *session, uint32_t id, int code, const char *message);
+/* The client's socket has room: those that want it get it. */
+void session_give_room(struct session *session);
+/* The client sends no more. */
+void session_end_input(struct session *session);
+
+/* ---- session_stream.c ----------------------------------------------------------------------- */
+
+void session_take_note(struct session *session, const struct wire_message *message);
+
+/* ---- session_reply.c ------------------------------------------------------------------------ */
+
+/* The head of a streamed answer. 0, or -EMSGSIZE if it does not fit behind what is unread. */
+int session_begin_stream(struct session *session, uint32_t id,
+                         const struct wire_response *response);
+void session_say_window(struct session *session, uint32_t id, uint64_t bytes);
 
 /* Every answer is in the session's dialect; the id matters to MessagePack only. */
 void session_reply_error(struct session *session, uint32_t id, int code, const char *message);

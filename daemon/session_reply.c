@@ -71,13 +71,40 @@ void session_reply_outcome(struct session *session, uint32_t id,
 {
     struct buffer *out = conn_output(session->conn);
     size_t mark = out->length;
-    if (outcome->code != 0)
+    if (outcome->code != 0 && outcome->has_begun)
+        wire_put_stream_error(out, id, outcome->code, outcome->message);
+    else if (outcome->code != 0)
         write_error(session, id, outcome->code, outcome->message);
+    else if (outcome->end)
+        wire_put_end(out, id, outcome->end);
     else if (is_text(session))
         console_write_response(out, outcome->response);
     else
         wire_response_encode(out, id, outcome->response);
     finish_reply(session, id, mark);
+}
+
+int session_begin_stream(struct session *session, uint32_t id, const struct wire_response *response)
+{
+    struct buffer *out = conn_output(session->conn);
+    size_t mark = out->length;
+    wire_response_encode(out, id, response);
+    int result = out->error;
+    if (result != 0)
+        buffer_truncate(out, mark);
+    conn_flush(session->conn);
+    return result;
+}
+
+/* One that does not fit is left out: the upload ends as stalled, as its client has long. */
+void session_say_window(struct session *session, uint32_t id, uint64_t bytes)
+{
+    struct buffer *out = conn_output(session->conn);
+    size_t mark = out->length;
+    wire_put_window(out, id, bytes);
+    if (out->error != 0)
+        buffer_truncate(out, mark);
+    conn_flush(session->conn);
 }
 
 void session_say_goaway(struct session *session)
@@ -112,6 +139,8 @@ static void put_stats(const struct session *session, struct buffer *out)
         .loop_busy_max_us = loop_meter_busy_max_us(set->meter),
         .clients = set->count,
         .in_flight = set->in_flight,
+        .paused_streams = set->fetches->stalls->count,
+        .paused_bytes = set->fetches->stalls->bytes,
         .connections = pool_connection_count(set->fetches->pool) +
                        pool_connection_count(set->fetches->pool_apart),
     };

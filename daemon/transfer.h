@@ -6,11 +6,12 @@
  * It knows no client, no deadline and no redirect; who made it decides what an end means.
  *
  *     on_sent   the request is about to be written: from now on the origin may act on it
+ *     on_read   the next piece of an upload is wanted
  *     on_head   status and header fields are in (interim answers are passed over)
  *     on_body   a piece of the body
  *     on_done   once, last; not after transfer_destroy()
  *
- * on_sent, on_head and on_body come from inside libcurl: they must not destroy the transfer.
+ * All but on_done come from inside libcurl: they must end no transfer and resume none.
  */
 #pragma once
 
@@ -36,10 +37,19 @@ struct transfer_result {
     uint64_t resolve_us, connect_us, tls_us, first_byte_us;
 };
 
+/* What on_body may answer beside 0 and an enum fetchpool_code. */
+#define TRANSFER_REFUSED (-1) /* none were taken: they come again after a resume */
+#define TRANSFER_TAKEN_LAST                                                                        \
+    (-2) /* they were, but no more, please, before a resume; some may come */
+
+enum transfer_read { TRANSFER_READ_SOME, TRANSFER_READ_LATER, TRANSFER_READ_END };
+
 struct transfer_events {
     void (*on_sent)(void *ctx);
-    void (*on_head)(void *ctx, const struct transfer_head *head);
-    /* 0, or a code other than 0 that ends the transfer with it; the sentence is the caller's. */
+    /* SOME: so many of at most `size` bytes were written. LATER: there are none before a resume. */
+    enum transfer_read (*on_read)(void *ctx, uint8_t *buffer, size_t size, size_t *out_length);
+    /* These two: 0, or a code that ends the transfer with it, and the sentence. */
+    int (*on_head)(void *ctx, const struct transfer_head *head, struct wire_why *why);
     int (*on_body)(void *ctx, const uint8_t *bytes, size_t length, struct wire_why *why);
     void (*on_done)(void *ctx, const struct transfer_result *result);
 };
@@ -55,11 +65,28 @@ int transfer_create(struct transfer **out_transfer, struct pool *pool, const str
 /* Has it neither a connection nor begun to open one? */
 bool transfer_is_waiting(const struct transfer *transfer);
 
-/* Ends it at once, wherever it is. Not from inside on_sent, on_head or on_body. */
+/*
+ * Go on after on_body or on_read have asked to wait. Either may call on_body, on_read and on_done
+ * before it returns, so it is the last thing that a caller does; not from inside libcurl.
+ */
+void transfer_resume_receiving(struct transfer *transfer);
+void transfer_resume_sending(struct transfer *transfer);
+
+/* Bytes of the body that libcurl has and on_body has not taken: none while it is not paused. Not
+ * known, and 0, where content coding is undone: such bodies should be taken, not refused. */
+size_t transfer_get_backlog(const struct transfer *transfer);
+
+/* Trailer fields, once it is done; they live as long as the transfer. */
+const struct field_list *transfer_get_trailers(const struct transfer *transfer);
+
+/* Ends it at once, wherever it is. Not from inside libcurl. */
 void transfer_destroy(struct transfer *transfer);
 
 /* The head, once on_head has been called; its fields live as long as the transfer. */
 const struct transfer_head *transfer_get_head(const struct transfer *transfer);
+
+/* Fills in the connection and the times, as far as it has come. */
+void transfer_measure(const struct transfer *transfer, struct transfer_result *out_result);
 
 /* What it is at, for the sentence of a timeout: "look up example.com", "connect to …". */
 void transfer_describe_step(const struct transfer *transfer, struct wire_why *out_step);

@@ -198,6 +198,9 @@ static int translate(const struct transfer_failure *failure, const char *authori
         wire_why_set(out_why, "the content coding of %s cannot be undone: %s", authority,
                      detail_of(failure));
         return FETCHPOOL_DECODE;
+    case CURLE_SEND_FAIL_REWIND:
+        wire_why_set(out_why, "%s closed the connection; an upload is not sent twice", authority);
+        return FETCHPOOL_CLOSED;
     case CURLE_ABORTED_BY_CALLBACK:
     case CURLE_WRITE_ERROR:
     case CURLE_OUT_OF_MEMORY:

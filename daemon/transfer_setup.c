@@ -13,6 +13,10 @@
             return set_code;                                                                       \
     } while (0)
 
+/* Of one read from an origin and one write to it; a multi handle has one of each, for all. */
+#define RECEIVE_BUFFER_BYTES 65536L
+#define UPLOAD_BUFFER_BYTES  65536L
+
 /* How much later than the fetch's own timer libcurl's would end a connection attempt. */
 #define CONNECT_SLACK_MS 2000
 
@@ -41,9 +45,19 @@ static CURLcode add_field(struct curl_slist **list, const struct wire_field *fie
     return code;
 }
 
+/* libcurl's own threshold (EXPECT_100_THRESHOLD, since 8.0), which it does not let one change. */
+#define EXPECT_BYTES ((uint64_t)1024 * 1024)
+
+/* Only a body that comes in pieces is worth the question: others are sent at once. */
+static bool asks_first(const struct request *request, const struct config *config)
+{
+    return request->has_upload && config->expect_timeout_ms > 0 &&
+           request->upload_size > EXPECT_BYTES; /* or unknown */
+}
+
 static bool method_has_body(const struct request *request)
 {
-    return request->body || strcmp(request->method, "POST") == 0 ||
+    return request->body || request->has_upload || strcmp(request->method, "POST") == 0 ||
            strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
 }
 
@@ -66,7 +80,7 @@ static CURLcode set_fields(struct transfer_setup *setup, CURL *easy, const struc
         code = suppress(&setup->fields, request, "Accept", "Accept:");
     if (code == CURLE_OK && method_has_body(request))
         code = suppress(&setup->fields, request, "Content-Type", "Content-Type:");
-    if (code == CURLE_OK)
+    if (code == CURLE_OK && !setup->expects_continue)
         code = add_line(&setup->fields, "Expect:"); /* a body goes out with its head */
     if (code == CURLE_OK && request->tls_server_name) {
         /* libcurl is given that name in the URL; the origin is to see the client's own. */
@@ -84,8 +98,21 @@ static CURLcode set_fields(struct transfer_setup *setup, CURL *easy, const struc
 
 /* ---- Method and body ------------------------------------------------------------------------ */
 
+/* Over HTTP/1.1 a body of unknown length goes in chunks, which libcurl does by itself. */
+static CURLcode set_upload(CURL *easy, const struct request *request)
+{
+    SET(CURLOPT_UPLOAD, 1L);
+    SET(CURLOPT_INFILESIZE_LARGE,
+        request->upload_size == WIRE_UNSET ? (curl_off_t)-1 : (curl_off_t)request->upload_size);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES);
+    SET(CURLOPT_CUSTOMREQUEST, request->method);
+    return CURLE_OK;
+}
+
 static CURLcode set_method(CURL *easy, const struct request *request)
 {
+    if (request->has_upload)
+        return set_upload(easy, request);
     if (strcmp(request->method, "HEAD") == 0) {
         SET(CURLOPT_NOBODY, 1L);
         return CURLE_OK;
@@ -204,6 +231,7 @@ static CURLcode set_common(CURL *easy, const struct request *request)
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_PATH_AS_IS, 1L);
+    SET(CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_BYTES);
     SET(CURLOPT_HTTP_VERSION, http_version_of(request));
     /* libcurl shares it out among the addresses of a name. The deadline itself is the fetch's,
      * which knows what was sent: so it must come first. */
@@ -216,7 +244,11 @@ static CURLcode set_common(CURL *easy, const struct request *request)
 CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
                               const struct request *request, const struct config *config)
 {
+    setup->expects_continue = asks_first(request, config);
     CURLcode code = set_common(easy, request);
+    if (code == CURLE_OK && setup->expects_continue)
+        code = curl_easy_setopt(easy, CURLOPT_EXPECT_100_TIMEOUT_MS,
+                                (long)config->expect_timeout_ms);
     if (code == CURLE_OK)
         code = set_url(setup, easy, request);
     if (code == CURLE_OK)

@@ -13,6 +13,7 @@
 struct transfer_setup {
     struct curl_slist *fields;
     struct curl_slist *connect_to;
+    bool expects_continue; /* over HTTP/1.1 the origin is asked before an upload is sent */
 };
 
 /* CURLE_OK, or what libcurl refused. transfer_setup_finish() after the handle's clean-up. */

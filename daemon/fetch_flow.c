@@ -1,0 +1,166 @@
+/*
+ * fetch_flow: a streamed body on its way from the origin to the client, see fetch.h.
+ *
+ * Bytes are passed on uncopied while the client has granted them and its socket has room. When it
+ * has not, the fetch stalls: what libcurl brings is refused. Where a content coding is undone that
+ * would leave libcurl with decoded bytes that nobody can count, so those are taken and kept here.
+ */
+#include "fetch_internal.h"
+
+#include <stddef.h>
+
+static size_t smaller(uint64_t a, uint64_t b)
+{
+    return (size_t)(a < b ? a : b);
+}
+
+/* ---- Stalling ------------------------------------------------------------------------------- */
+
+static struct fetch *fetch_of(struct stall_entry *entry)
+{
+    return (struct fetch *)((char *)entry - offsetof(struct fetch, flow.stall));
+}
+
+static size_t measure(struct stall_entry *entry)
+{
+    const struct fetch *fetch = fetch_of(entry);
+    return fetch->flow.queue.length + transfer_get_backlog(fetch->transfer);
+}
+
+static void evict(struct stall_entry *entry, const char *limit, uint64_t limit_bytes)
+{
+    struct fetch *fetch = fetch_of(entry);
+    struct wire_why why;
+    wire_why_set(&why,
+                 "the client takes too little: the bodies that wait are larger than %llu bytes "
+                 "([limits] %s), and this one has waited longest",
+                 (unsigned long long)limit_bytes, limit);
+    fetch_fail(fetch, FETCHPOOL_CLIENT_TOO_SLOW, why.text);
+}
+
+static bool is_stalled(const struct fetch *fetch)
+{
+    return fetch->state == FETCH_STALLED || fetch->state == FETCH_FLUSHING;
+}
+
+static void stall(struct fetch *fetch)
+{
+    if (is_stalled(fetch))
+        return;
+    fetch_set_state(fetch, FETCH_STALLED);
+    stall_enter(fetch->context->stalls, &fetch->flow.stall);
+    fetch_set_timer(fetch);
+}
+
+/* It moved, if not to its end: others have waited longer now. */
+static void stall_anew(struct fetch *fetch)
+{
+    stall_leave(fetch->context->stalls, &fetch->flow.stall);
+    stall_enter(fetch->context->stalls, &fetch->flow.stall);
+    fetch_touch(fetch);
+}
+
+void fetch_flow_init(struct fetch *fetch, uid_t uid)
+{
+    fetch->flow.window = fetch->request->window_bytes;
+    fetch->flow.stall = (struct stall_entry){.uid = uid, .measure = measure, .evict = evict};
+}
+
+void fetch_flow_finish(struct fetch *fetch)
+{
+    if (is_stalled(fetch))
+        stall_leave(fetch->context->stalls, &fetch->flow.stall);
+    byte_queue_finish(&fetch->flow.queue);
+}
+
+/* ---- Passing on ----------------------------------------------------------------------------- */
+
+/* As much as the client takes now. */
+static size_t pass_on(struct fetch *fetch, const uint8_t *bytes, size_t length)
+{
+    struct fetch_flow *flow = &fetch->flow;
+    size_t passed = 0;
+    while (passed < length && flow->window > 0 && fetch->events->has_room(fetch->ctx)) {
+        size_t piece = smaller(smaller(length - passed, flow->window), WIRE_MAX_DATA_BYTES);
+        fetch->events->on_data(fetch->ctx, bytes + passed, piece);
+        flow->window -= piece;
+        flow->sent += piece;
+        passed += piece;
+    }
+    return passed;
+}
+
+/* One burst of decoding can be any number of bytes: it ends here, not at the next look at all. */
+static int keep(struct fetch *fetch, const uint8_t *bytes, size_t length, struct wire_why *why)
+{
+    uint64_t most = fetch->context->config->paused_memory_bytes;
+    if (fetch->flow.queue.length + length > most) {
+        wire_why_set(why,
+                     "the client takes too little: the body that waits is larger than %llu bytes "
+                     "([limits] paused_memory)",
+                     (unsigned long long)most);
+        return FETCHPOOL_CLIENT_TOO_SLOW;
+    }
+    if (byte_queue_append(&fetch->flow.queue, bytes, length) == 0)
+        return 0;
+    wire_why_set(why, "the daemon is out of memory");
+    return FETCHPOOL_INTERNAL;
+}
+
+int fetch_flow_take(struct fetch *fetch, const uint8_t *bytes, size_t length, struct wire_why *why)
+{
+    size_t passed = fetch->flow.queue.length == 0 ? pass_on(fetch, bytes, length) : 0;
+    if (passed == length)
+        return 0;
+    stall(fetch);
+    if (passed == 0 && !fetch->request->wants_decoding)
+        return TRANSFER_REFUSED;
+    int code = keep(fetch, bytes + passed, length - passed, why);
+    if (code != 0)
+        return code;
+    return fetch->request->wants_decoding ? TRANSFER_TAKEN_LAST : 0;
+}
+
+/* ---- Going on ------------------------------------------------------------------------------- */
+
+/* Returns whether anything moved. */
+static bool drain_queue(struct fetch *fetch)
+{
+    struct byte_queue *queue = &fetch->flow.queue;
+    const uint8_t *bytes;
+    uint64_t before = fetch->flow.sent;
+    for (;;) {
+        size_t length = byte_queue_peek(queue, &bytes);
+        size_t passed = pass_on(fetch, bytes, length);
+        byte_queue_skip(queue, passed);
+        if (passed == 0 || passed < length)
+            return fetch->flow.sent > before;
+    }
+}
+
+void fetch_resume(struct fetch *fetch)
+{
+    if (!is_stalled(fetch))
+        return;
+    if (drain_queue(fetch))
+        stall_anew(fetch);
+    if (fetch->flow.queue.length > 0)
+        return;
+    if (fetch->state == FETCH_FLUSHING) {
+        fetch_finish_stream(fetch);
+        return;
+    }
+    if (fetch->flow.window == 0 || !fetch->events->has_room(fetch->ctx))
+        return;
+    stall_leave(fetch->context->stalls, &fetch->flow.stall);
+    fetch_set_state(fetch, FETCH_RECEIVING);
+    fetch_set_timer(fetch);
+    transfer_resume_receiving(fetch->transfer); /* may stall it again, or end it */
+}
+
+void fetch_add_window(struct fetch *fetch, uint64_t bytes)
+{
+    uint64_t most = UINT64_MAX - fetch->flow.window;
+    fetch->flow.window += bytes < most ? bytes : most;
+    fetch_resume(fetch);
+}

@@ -1,0 +1,280 @@
+/*
+ * session_call: the calls of a session, that is its fetches that run: their table by id, what they
+ * tell the client, and which of them waits for room in its socket.
+ */
+#include "session_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "log.h"
+
+/* ---- The table ------------------------------------------------------------------------------ */
+
+struct call *session_find_call(const struct session *session, uint32_t id)
+{
+    struct call *call;
+    HASH_FIND(hh, session->calls, &id, sizeof id, call);
+    return call;
+}
+
+static struct call *add_call(struct session *session, uint32_t id, bool is_stream)
+{
+    struct call *call = calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call->session = session;
+    call->id = id;
+    call->is_stream = is_stream;
+    HASH_ADD(hh, session->calls, id, sizeof call->id, call);
+    if (!call->hh.tbl) {
+        free(call);
+        return NULL;
+    }
+    session->set->in_flight++;
+    session->streams += is_stream;
+    return call;
+}
+
+static void remove_call(struct call *call)
+{
+    struct session *session = call->session;
+    if (call->wants_room)
+        DL_DELETE(session->crowded, call);
+    HASH_DEL(session->calls, call);
+    session->set->in_flight--;
+    session->streams -= call->is_stream;
+    free(call);
+}
+
+/* The text dialect answers in order, so it runs one command at a time. */
+static size_t most_calls(const struct session *session)
+{
+    return conn_get_dialect(session->conn) == FRAMER_TEXT
+               ? 1
+               : session->set->fetches->config->requests_per_client;
+}
+
+static void log_abandoned(const struct session *session, const struct request *request)
+{
+    log_write(LOG_LEVEL_DEBUG, "client pid %d, tag %s: %s %s: client gone",
+              (int)conn_get_peer(session->conn).pid, request->tag ? request->tag : "-",
+              request->method, request->url.origin);
+}
+
+void session_abandon_calls(struct session *session)
+{
+    struct call *call, *next;
+    HASH_ITER (hh, session->calls, call, next) {
+        log_abandoned(session, fetch_get_request(call->fetch));
+        session->held_bytes -= fetch_get_held_bytes(call->fetch);
+        fetch_abandon(call->fetch);
+        remove_call(call);
+    }
+}
+
+/* ---- The end of one ------------------------------------------------------------------------- */
+
+static void log_request(const struct session *session, const struct fetch_outcome *outcome)
+{
+    const struct wire_response *response = outcome->response;
+    const struct request *request = outcome->request;
+    if (!log_is_on(LOG_LEVEL_DEBUG))
+        return;
+    const char *tag = request->tag ? request->tag : "-";
+    int pid = (int)conn_get_peer(session->conn).pid;
+    if (response)
+        log_write(LOG_LEVEL_DEBUG,
+                  "client pid %d, tag %.60s: %s %s: %u, connection %llu, %s, %llu us", pid, tag,
+                  request->method, request->url.origin, (unsigned)response->status,
+                  (unsigned long long)response->connection.id,
+                  response->connection.is_reused ? "reused" : "new",
+                  (unsigned long long)outcome->total_us);
+    else if (outcome->end)
+        log_write(LOG_LEVEL_DEBUG, "client pid %d, tag %.60s: %s %s: streamed %llu bytes, %llu us",
+                  pid, tag, request->method, request->url.origin,
+                  (unsigned long long)outcome->end->bytes, (unsigned long long)outcome->total_us);
+    else
+        log_write(LOG_LEVEL_DEBUG, "client pid %d, tag %.60s: %s %s: error %d, %llu us", pid, tag,
+                  request->method, request->url.origin, outcome->code,
+                  (unsigned long long)outcome->total_us);
+}
+
+static void on_fetch_end(void *ctx, const struct fetch_outcome *outcome)
+{
+    struct call *call = ctx;
+    struct session *session = call->session;
+    struct session_set *set = session->set;
+    uint32_t id = call->id;
+    log_request(session, outcome);
+    session->held_bytes -= fetch_get_held_bytes(call->fetch);
+    remove_call(call);
+    session_reply_outcome(session, id, outcome);
+    conn_resume(session->conn);
+    session_close_if_finished(session);
+    set->on_fetch_end(set->ctx);
+}
+
+/* All answers for this client, those that come in and those that it has not read, have one bound.
+ */
+static int on_hold(void *ctx, size_t bytes)
+{
+    const struct call *call = ctx;
+    struct session *session = call->session;
+    size_t unsent = conn_get_bytes_unsent(session->conn);
+    if (session->held_bytes + unsent + bytes > session->set->shared->max_unread_bytes)
+        return unsent > 0 ? FETCHPOOL_CLIENT_TOO_SLOW : FETCHPOOL_BODY_TOO_LARGE;
+    session->held_bytes += bytes;
+    return 0;
+}
+
+/* ---- Streams: these come from inside libcurl ------------------------------------------------- */
+
+static int on_response(void *ctx, const struct wire_response *response, struct wire_why *why)
+{
+    const struct call *call = ctx;
+    if (session_begin_stream(call->session, call->id, response) == 0)
+        return 0;
+    wire_why_set(why, "the client has too many bytes of answers unread");
+    return FETCHPOOL_CLIENT_TOO_SLOW;
+}
+
+/* Where there is no room, the calls get it in the order in which they asked. */
+static bool has_room(void *ctx)
+{
+    struct call *call = ctx;
+    struct session *session = call->session;
+    if (conn_has_room(session->conn))
+        return true;
+    if (!call->wants_room)
+        DL_APPEND(session->crowded, call);
+    call->wants_room = true;
+    return false;
+}
+
+static void on_data(void *ctx, const uint8_t *bytes, size_t length)
+{
+    const struct call *call = ctx;
+    uint8_t head[WIRE_DATA_HEAD_BYTES];
+    size_t head_length = wire_data_head(head, call->id, length);
+    conn_write(call->session->conn, head, head_length, bytes, length);
+}
+
+static void on_grant(void *ctx, uint64_t bytes)
+{
+    const struct call *call = ctx;
+    session_say_window(call->session, call->id, bytes);
+}
+
+static const struct fetch_events fetch_events = {
+    .on_hold = on_hold,
+    .on_response = on_response,
+    .has_room = has_room,
+    .on_data = on_data,
+    .on_grant = on_grant,
+    .on_end = on_fetch_end,
+};
+
+void session_give_room(struct session *session)
+{
+    while (session->crowded && conn_has_room(session->conn)) {
+        struct call *call = session->crowded;
+        DL_DELETE(session->crowded, call);
+        call->wants_room = false;
+        fetch_resume(call->fetch); /* it may ask again, or end */
+    }
+}
+
+void session_end_input(struct session *session)
+{
+    struct call *call, *next;
+    HASH_ITER (hh, session->calls, call, next)
+        fetch_end_input(call->fetch);
+    session_close_if_finished(session);
+}
+
+/* ---- Starting ------------------------------------------------------------------------------- */
+
+static void remember_tag(struct session *session, const struct request *request)
+{
+    if (!request->tag || (session->tag && strcmp(session->tag, request->tag) == 0))
+        return;
+    char *copy = strdup(request->tag);
+    if (!copy)
+        return; /* a table shows the old one */
+    free(session->tag);
+    session->tag = copy;
+}
+
+void session_refuse_fetch(struct session *session, uint32_t id, int code, const char *message)
+{
+    struct stats *stats = session->set->fetches->stats;
+    stats->requests++;
+    stats->requests_failed++;
+    if (code < FETCHPOOL_BUSY)
+        stats->requests_refused++;
+    log_write(LOG_LEVEL_DEBUG, "client pid %d: refused: error %d",
+              (int)conn_get_peer(session->conn).pid, code);
+    session_reply_error(session, id, code, message);
+}
+
+/* 0, or the code of the refusal. */
+static int check_place(const struct session *session, struct wire_why *why)
+{
+    if (session->set->is_draining) {
+        wire_why_set(why, "the daemon is shutting down");
+        return FETCHPOOL_SHUTTING_DOWN;
+    }
+    if (HASH_COUNT(session->calls) < most_calls(session))
+        return 0;
+    wire_why_set(why, "%zu requests run on this connection already ([limits] requests_per_client)",
+                 most_calls(session));
+    return FETCHPOOL_BUSY;
+}
+
+/* Takes the request. NULL without memory. */
+static struct call *start_call(struct session *session, uint32_t id, struct request *request)
+{
+    bool is_stream = request->is_streamed || request->has_upload;
+    struct call *call = add_call(session, id, is_stream);
+    if (!call) {
+        request_destroy(request);
+        return NULL;
+    }
+    call->fetch = fetch_create(session->set->fetches, request, conn_get_peer(session->conn).uid,
+                               &fetch_events, call);
+    if (call->fetch)
+        return call;
+    remove_call(call);
+    return NULL;
+}
+
+/* Holding messages back would hold back the windows and the data of streams as well. */
+static void limit_calls(struct session *session)
+{
+    if (HASH_COUNT(session->calls) >= most_calls(session) && session->streams == 0)
+        conn_pause(session->conn);
+}
+
+void session_start_fetch(struct session *session, uint32_t id, const struct wire_fetch *asked)
+{
+    struct wire_why why;
+    struct request *request;
+    int code = check_place(session, &why);
+    if (code == 0)
+        code = request_create(&request, asked, session->set->fetches->config, &why);
+    if (code != 0) {
+        session_refuse_fetch(session, id, code, why.text);
+        return;
+    }
+    remember_tag(session, request);
+    struct call *call = start_call(session, id, request);
+    if (!call) {
+        session_refuse_fetch(session, id, FETCHPOOL_BUSY, "the daemon is out of memory");
+        return;
+    }
+    limit_calls(session);
+    fetch_open_upload(call->fetch);
+}

@@ -1,0 +1,251 @@
+/*
+ * transfer_callback: what libcurl calls while a transfer runs, and what it tells the transfer's
+ * owner. Nothing of libcurl may be called from here but curl_easy_pause() and curl_easy_getinfo().
+ */
+#include "transfer_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "request_field.h"
+
+/*
+ * May libcurl send the request once more? It wants to when a connection of the pool turns out to
+ * be dead, whatever the method.
+ */
+static bool may_send_again(const struct transfer *transfer)
+{
+    const struct request *request = transfer->request;
+    if (transfer->upload_bytes > 0)
+        return false; /* these are gone */
+    if (transfer->is_refusing_expect)
+        return true; /* its answer says that it waits for nothing of the kind */
+    switch (request->retry) {
+    case WIRE_RETRY_NEVER:
+        return false;
+    case WIRE_RETRY_ALWAYS:
+        return true;
+    case WIRE_RETRY_SAFE:
+        return request_is_idempotent(request);
+    }
+    return false;
+}
+
+static int on_prerequest(void *ctx, char *remote_ip, char *local_ip, int remote_port,
+                         int local_port)
+{
+    struct transfer *transfer = ctx;
+    char peer[POOL_PEER_BYTES];
+    (void)local_ip;
+    snprintf(peer, sizeof peer, strchr(remote_ip, ':') ? "[%s]:%d" : "%s:%d", remote_ip,
+             remote_port);
+    struct pool_connection *connection = pool_connection_find(transfer->pool, transfer->job.easy,
+                                                              transfer->request->url.origin,
+                                                              local_port, peer);
+    if (!connection)
+        return CURL_PREREQFUNC_ABORT;
+    if (transfer->sends > 0 && !may_send_again(transfer)) {
+        transfer->is_withheld = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (transfer->connection)
+        pool_connection_release(transfer->connection);
+    transfer->connection = connection;
+    transfer->is_reused = pool_connection_use(transfer->pool, connection);
+    transfer->sent_ns = uv_hrtime();
+    if (transfer->sends++ == 0)
+        transfer->events->on_sent(transfer->ctx);
+    return CURL_PREREQFUNC_OK;
+}
+
+static const char *version_name(struct wire_str line)
+{
+    if (line.length >= 6 && memcmp(line.data, "HTTP/2", 6) == 0)
+        return "2";
+    if (line.length >= 8 && memcmp(line.data, "HTTP/1.0", 8) == 0)
+        return "1.0";
+    return "1.1";
+}
+
+/* "HTTP/1.1 200 OK": the first line of each answer, interim ones included. */
+static void begin_head(struct transfer *transfer, struct wire_str line)
+{
+    const char *space = memchr(line.data, ' ', line.length);
+    field_list_clear(&transfer->fields);
+    transfer->is_refusing_expect = false;
+    transfer->head.http = version_name(line);
+    transfer->head.status = space ? (unsigned)strtoul(space + 1, NULL, 10) : 0;
+}
+
+/* libcurl answers a 417 to its Expect by itself: what was not sent is sent without asking. */
+static bool refuses_expect(const struct transfer *transfer)
+{
+    return transfer->head.status == 417 && transfer->setup.expects_continue &&
+           transfer->sends == 1 && transfer->upload_bytes == 0 &&
+           strcmp(transfer->head.http, "2") != 0;
+}
+
+static int end_head(struct transfer *transfer)
+{
+    if (transfer->head.status < 200 && transfer->head.status != 101)
+        return 0; /* interim: another head follows */
+    transfer->is_refusing_expect = refuses_expect(transfer);
+    if (transfer->is_refusing_expect)
+        return 0;
+    transfer->has_head = true;
+    pool_connection_set_http(transfer->pool, transfer->connection, transfer->head.http);
+    transfer->stop_code = transfer->events->on_head(transfer->ctx, &transfer->head,
+                                                    &transfer->stop_why);
+    return transfer->stop_code == 0 ? 0 : -ECANCELED;
+}
+
+/*
+ * RFC 9112, 6.3: a length that is no number, or two that differ, leave it open where the answer
+ * ends. On a shared connection what follows would be taken for somebody else's answer.
+ */
+static bool is_length_clear(const struct transfer *transfer, struct wire_str name,
+                            struct wire_str value)
+{
+    static const char length[] = "Content-Length";
+    if (name.length != sizeof length - 1 || strncasecmp(name.data, length, name.length) != 0)
+        return true;
+    for (size_t i = 0; i < value.length; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9')
+            return false;
+    }
+    struct wire_str before = field_list_find(&transfer->fields, length);
+    return value.length > 0 &&
+           (!before.data ||
+            (before.length == value.length && memcmp(before.data, value.data, value.length) == 0));
+}
+
+static int note_size(struct transfer *transfer, int result)
+{
+    if (result == -EMSGSIZE)
+        transfer->is_head_too_large = true;
+    return result;
+}
+
+static int add_header_line(struct transfer *transfer, struct wire_str line)
+{
+    if (strchr(" \t", line.data[0])) /* RFC 9112, 5.2: it goes on */
+        return note_size(transfer, field_list_extend(&transfer->fields, request_field_trim(line)));
+    const char *colon = memchr(line.data, ':', line.length);
+    if (!colon)
+        return 0; /* a broken line: libcurl has judged it */
+    struct wire_str name = {line.data, (size_t)(colon - line.data)};
+    struct wire_str value = request_field_trim(
+        (struct wire_str){colon + 1, line.length - name.length - 1});
+    if (!is_length_clear(transfer, name, value)) {
+        transfer->is_length_ambiguous = true;
+        return -EPROTO;
+    }
+    return note_size(transfer, field_list_add(&transfer->fields, name, value));
+}
+
+static int add_trailer_line(struct transfer *transfer, struct wire_str line)
+{
+    const char *colon = memchr(line.data, ':', line.length);
+    if (!colon)
+        return 0; /* the empty line behind them */
+    struct wire_str name = {line.data, (size_t)(colon - line.data)};
+    struct wire_str value = {colon + 1, line.length - name.length - 1};
+    return note_size(transfer,
+                     field_list_add(&transfer->trailers, name, request_field_trim(value)));
+}
+
+/* 0, or a negative errno that ends the transfer. */
+static int take_line(struct transfer *transfer, struct wire_str line)
+{
+    if (transfer->has_head)
+        return add_trailer_line(transfer, line);
+    if (line.length >= 5 && memcmp(line.data, "HTTP/", 5) == 0)
+        begin_head(transfer, line);
+    else if (line.length == 0)
+        return end_head(transfer);
+    else
+        return add_header_line(transfer, line);
+    return 0;
+}
+
+/* Once per line, with its line end; anything but the count back ends the transfer. */
+static size_t on_header(char *bytes, size_t unit, size_t count, void *ctx)
+{
+    struct transfer *transfer = ctx;
+    struct wire_str line = {bytes, unit * count};
+    if (transfer->answered_ns == 0)
+        transfer->answered_ns = uv_hrtime();
+    while (line.length > 0 && strchr("\r\n", line.data[line.length - 1]))
+        line.length--;
+    return take_line(transfer, line) == 0 ? unit * count : 0;
+}
+
+/*
+ * To refuse bytes (CURL_WRITEFUNC_PAUSE) is the only way to make libcurl stop an HTTP/2 stream:
+ * one that is only paused goes on to be read, and its window to be filled up, whenever another
+ * stream of its connection is. What the origin was granted by then, libcurl keeps.
+ */
+static size_t on_write(char *bytes, size_t unit, size_t count, void *ctx)
+{
+    struct transfer *transfer = ctx;
+    size_t length = unit * count;
+    if (transfer->is_refusing_expect)
+        return length;
+    int taken = transfer->events->on_body(transfer->ctx, (const uint8_t *)bytes, length,
+                                          &transfer->stop_why);
+    if (taken == TRANSFER_REFUSED) {
+        transfer->is_receive_paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    transfer->body_bytes += length;
+    if (taken == 0)
+        return length;
+    if (taken != TRANSFER_TAKEN_LAST) {
+        transfer->stop_code = taken;
+        return CURL_WRITEFUNC_ERROR;
+    }
+    transfer->is_receive_paused = true;
+    curl_easy_pause(transfer->job.easy,
+                    CURLPAUSE_RECV | (transfer->is_send_paused ? CURLPAUSE_SEND : 0));
+    return length;
+}
+
+static size_t on_read(char *buffer, size_t unit, size_t count, void *ctx)
+{
+    struct transfer *transfer = ctx;
+    size_t length;
+    switch (transfer->events->on_read(transfer->ctx, (uint8_t *)buffer, unit * count, &length)) {
+    case TRANSFER_READ_SOME:
+        transfer->upload_bytes += length;
+        return length;
+    case TRANSFER_READ_LATER:
+        transfer->is_send_paused = true;
+        return CURL_READFUNC_PAUSE;
+    case TRANSFER_READ_END:
+        break;
+    }
+    return 0;
+}
+
+CURLcode transfer_set_callbacks(struct transfer *transfer)
+{
+    CURL *easy = transfer->job.easy;
+    CURLcode code = CURLE_OK;
+#define SET(option, value)                                                                         \
+    if (code == CURLE_OK)                                                                          \
+    code = curl_easy_setopt(easy, option, value)
+    SET(CURLOPT_ERRORBUFFER, transfer->detail);
+    SET(CURLOPT_PREREQFUNCTION, on_prerequest);
+    SET(CURLOPT_PREREQDATA, transfer);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, transfer);
+    SET(CURLOPT_WRITEFUNCTION, on_write);
+    SET(CURLOPT_WRITEDATA, transfer);
+    SET(CURLOPT_READFUNCTION, on_read);
+    SET(CURLOPT_READDATA, transfer);
+#undef SET
+    return code;
+}

@@ -1,0 +1,45 @@
+/* What the files of transfer share: the transfer itself. */
+#pragma once
+
+#include "transfer.h"
+
+#include "transfer_setup.h"
+
+#define NS_PER_US 1000
+
+struct transfer {
+    struct pool_job job; /* its easy handle is the transfer's */
+    struct pool *pool;
+    const struct request *request;
+    const struct transfer_events *events;
+    void *ctx;
+    struct transfer_setup setup;
+    char detail[CURL_ERROR_SIZE];
+
+    struct pool_connection *connection; /* NULL until the request is sent */
+    bool is_reused;
+    char peer[POOL_PEER_BYTES]; /* once the connection is released */
+    unsigned sends;             /* how often libcurl has been about to write the request */
+
+    struct transfer_head head;
+    struct field_list fields;
+    struct field_list trailers;
+    bool has_head;
+    bool is_refusing_expect; /* what comes in is a 417: libcurl asks again without Expect */
+    int stop_code;           /* of on_body: why we ended it */
+    struct wire_why stop_why;
+    bool is_withheld;
+    bool is_head_too_large;
+    bool is_length_ambiguous;
+    bool is_done;
+
+    uint64_t upload_bytes;  /* given to libcurl */
+    uint64_t body_bytes;    /* taken from it, as they came */
+    bool is_receive_paused; /* libcurl calls on_write no more */
+    bool is_send_paused;    /* nor on_read */
+
+    uint64_t started_ns, sent_ns, answered_ns;
+};
+
+/* Gives the easy handle our callbacks. */
+CURLcode transfer_set_callbacks(struct transfer *transfer);
