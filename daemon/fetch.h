@@ -93,12 +93,20 @@ struct fetch *fetch_create(const struct fetch_context *context, struct request *
 
 /* How many bytes of its body it holds: the sum of what on_hold allowed. */
 size_t fetch_get_held_bytes(const struct fetch *fetch);
+/* Bytes of a streamed body that have come and wait for its client. */
+size_t fetch_get_waiting_bytes(const struct fetch *fetch);
 const struct request *fetch_get_request(const struct fetch *fetch);
 
 /* ---- The flow. Each of these may end the fetch before it returns, through on_end ------------- */
 
 /* The client has granted so many bytes more of the body. */
 void fetch_add_window(struct fetch *fetch, uint64_t bytes);
+
+/*
+ * There is no room for now: a streamed body has to wait, and has_room is asked, so that it goes on
+ * later. Ends nothing; also from inside libcurl.
+ */
+void fetch_hold(struct fetch *fetch);
 
 /* There is room again. */
 void fetch_resume(struct fetch *fetch);

@@ -2,8 +2,8 @@
  * fetch_flow: a streamed body on its way from the origin to the client, see fetch.h.
  *
  * Bytes are passed on uncopied while the client has granted them and its socket has room. When it
- * has not, the fetch stalls: what libcurl brings is refused. Where a content coding is undone that
- * would leave libcurl with decoded bytes that nobody can count, so those are taken and kept here.
+ * has not, the fetch stalls: what libcurl brings is refused, and only what is left of a piece that
+ * went in part is kept here.
  */
 #include "fetch_internal.h"
 
@@ -21,10 +21,14 @@ static struct fetch *fetch_of(struct stall_entry *entry)
     return (struct fetch *)((char *)entry - offsetof(struct fetch, flow.stall));
 }
 
+size_t fetch_get_waiting_bytes(const struct fetch *fetch)
+{
+    return fetch->flow.queue.length + transfer_get_backlog(fetch->transfer);
+}
+
 static size_t measure(struct stall_entry *entry)
 {
-    const struct fetch *fetch = fetch_of(entry);
-    return fetch->flow.queue.length + transfer_get_backlog(fetch->transfer);
+    return fetch_get_waiting_bytes(fetch_of(entry));
 }
 
 static void evict(struct stall_entry *entry, const char *limit, uint64_t limit_bytes)
@@ -90,35 +94,26 @@ static size_t pass_on(struct fetch *fetch, const uint8_t *bytes, size_t length)
     return passed;
 }
 
-/* One burst of decoding can be any number of bytes: it ends here, not at the next look at all. */
-static int keep(struct fetch *fetch, const uint8_t *bytes, size_t length, struct wire_why *why)
-{
-    uint64_t most = fetch->context->config->paused_memory_bytes;
-    if (fetch->flow.queue.length + length > most) {
-        wire_why_set(why,
-                     "the client takes too little: the body that waits is larger than %llu bytes "
-                     "([limits] paused_memory)",
-                     (unsigned long long)most);
-        return FETCHPOOL_CLIENT_TOO_SLOW;
-    }
-    if (byte_queue_append(&fetch->flow.queue, bytes, length) == 0)
-        return 0;
-    wire_why_set(why, "the daemon is out of memory");
-    return FETCHPOOL_INTERNAL;
-}
-
 int fetch_flow_take(struct fetch *fetch, const uint8_t *bytes, size_t length, struct wire_why *why)
 {
     size_t passed = fetch->flow.queue.length == 0 ? pass_on(fetch, bytes, length) : 0;
     if (passed == length)
         return 0;
     stall(fetch);
-    if (passed == 0 && !fetch->request->wants_decoding)
+    if (passed == 0)
         return TRANSFER_REFUSED;
-    int code = keep(fetch, bytes + passed, length - passed, why);
-    if (code != 0)
-        return code;
-    return fetch->request->wants_decoding ? TRANSFER_TAKEN_LAST : 0;
+    if (byte_queue_append(&fetch->flow.queue, bytes + passed, length - passed) == 0)
+        return 0;
+    wire_why_set(why, "the daemon is out of memory");
+    return FETCHPOOL_INTERNAL;
+}
+
+void fetch_hold(struct fetch *fetch)
+{
+    if (!fetch->has_begun || fetch->state != FETCH_RECEIVING || fetch->events->has_room(fetch->ctx))
+        return;
+    stall(fetch);
+    transfer_hold(fetch->transfer);
 }
 
 /* ---- Going on ------------------------------------------------------------------------------- */

@@ -60,16 +60,38 @@ static int on_socket_interest(CURL *easy, curl_socket_t fd, int what, void *ctx,
 }
 
 static void on_timer(uv_timer_t *timer);
+static void on_at_once(uv_idle_t *idle);
 
+/*
+ * While a transfer is paused and its socket readable, libcurl 8.14 asks to be called at once, for
+ * ever. After so many calls in which nothing happened it is called after a pause only; sockets that
+ * become ready are looked at without one, as always.
+ */
+#define MOST_IDLE_TURNS 16
+#define IDLE_PAUSE_MS   5
+
+void pool_note_activity(struct pool *pool)
+{
+    pool->idle_turns = 0;
+}
+
+/*
+ * "At once" is the next turn of the loop. A timer of 0 ms would be run by libuv in the same turn
+ * whenever it is set anew from its own callback, which libcurl asks for as long as one transfer of
+ * a connection brings bytes for another: no socket would be looked at meanwhile.
+ */
 static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
 {
     struct pool *pool = ctx;
     (void)multi;
-    if (timeout_ms < 0) {
-        uv_timer_stop(&pool->timer);
-    } else {
+    uv_timer_stop(&pool->timer);
+    uv_idle_stop(&pool->at_once);
+    if (timeout_ms == 0 && pool->idle_turns < MOST_IDLE_TURNS) {
+        uv_idle_start(&pool->at_once, on_at_once);
+    } else if (timeout_ms >= 0) {
+        uint64_t delay_ms = timeout_ms > 0 ? (uint64_t)timeout_ms : IDLE_PAUSE_MS;
         uv_update_time(pool->loop); /* the timer counts from the loop's idea of now */
-        uv_timer_start(&pool->timer, on_timer, (uint64_t)timeout_ms, 0);
+        uv_timer_start(&pool->timer, on_timer, delay_ms, 0);
     }
     return 0;
 }
@@ -106,8 +128,17 @@ static void on_timer(uv_timer_t *timer)
     drive(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static void on_at_once(uv_idle_t *idle)
+{
+    struct pool *pool = idle->data;
+    uv_idle_stop(idle);
+    pool->idle_turns++;
+    drive(pool, CURL_SOCKET_TIMEOUT, 0);
+}
+
 static void on_ready(void *ctx, curl_socket_t fd, int curl_flags)
 {
+    pool_note_activity(ctx);
     drive(ctx, fd, curl_flags);
 }
 
@@ -118,6 +149,8 @@ static void on_ready(void *ctx, curl_socket_t fd, int curl_flags)
 static void on_idle_close(void *ctx, struct pool_socket *sock)
 {
     (void)ctx;
+    if (sock->connection && pool_connection_is_used(sock->connection))
+        return; /* its transfers are paused; there may be bytes for them */
     shutdown(sock->fd, SHUT_RDWR);
     if (sock->connection)
         pool_connection_set_closing(sock->connection);
@@ -167,6 +200,7 @@ CURLcode pool_prepare(struct pool *pool, struct pool_job *job, bool shares_sessi
 
 int pool_add(struct pool *pool, struct pool_job *job)
 {
+    pool_note_activity(pool);
     if (curl_easy_setopt(job->easy, CURLOPT_PRIVATE, job) != CURLE_OK)
         return -EIO;
     return curl_multi_add_handle(pool->multi, job->easy) == CURLM_OK ? 0 : -EIO;
@@ -193,7 +227,7 @@ const char *pool_library_version(void)
 
 static void finish_closing(struct pool *pool)
 {
-    if (!pool->on_closed || !pool->is_timer_closed || pool->sockets.open > 0)
+    if (!pool->on_closed || pool->handles_open > 0 || pool->sockets.open > 0)
         return;
     void (*on_closed)(void *) = pool->on_closed;
     void *ctx = pool->on_closed_ctx;
@@ -201,10 +235,10 @@ static void finish_closing(struct pool *pool)
     on_closed(ctx);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
     struct pool *pool = handle->data;
-    pool->is_timer_closed = true;
+    pool->handles_open--;
     finish_closing(pool);
 }
 
@@ -262,7 +296,9 @@ int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *co
         return -EIO;
     }
     uv_timer_init(loop, &pool->timer);
-    pool->timer.data = pool;
+    uv_idle_init(loop, &pool->at_once);
+    pool->timer.data = pool->at_once.data = pool;
+    pool->handles_open = 2;
     *out_pool = pool;
     return 0;
 }
@@ -274,5 +310,6 @@ void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx)
     curl_multi_cleanup(pool->multi); /* closes the sockets, through on_close_socket() */
     curl_share_cleanup(pool->sessions);
     pool_origins_finish(&pool->origins);
-    uv_close((uv_handle_t *)&pool->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&pool->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&pool->at_once, on_handle_closed);
 }

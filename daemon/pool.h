@@ -78,6 +78,9 @@ int pool_add(struct pool *pool, struct pool_job *job);
 /* Takes a job out that has not been done: its connection is closed if it cannot be used again. */
 void pool_remove(struct pool *pool, struct pool_job *job);
 
+/* Something was done for a job, or is to be done: libcurl's wish to be called at once is meant. */
+void pool_note_activity(struct pool *pool);
+
 /* ---- Connections ---------------------------------------------------------------------------- */
 
 /* "address:port"; an IPv6 address is in brackets, with its scope, if any, left out. */

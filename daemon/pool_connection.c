@@ -92,6 +92,11 @@ struct pool_connection *pool_connection_find(struct pool *pool, CURL *easy, cons
     return sock ? connection_add(pool, id, origin, sock) : NULL;
 }
 
+bool pool_connection_is_used(const struct pool_connection *connection)
+{
+    return connection->streams > 0;
+}
+
 bool pool_connection_use(struct pool *pool, struct pool_connection *connection)
 {
     bool is_reused = connection->requests > 0;

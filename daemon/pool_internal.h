@@ -13,7 +13,9 @@ struct pool {
     CURLM *multi;
     CURLSH *sessions;
     uv_timer_t timer;
-    bool is_timer_closed;
+    uv_idle_t at_once;     /* libcurl wants to be called without delay */
+    unsigned handles_open; /* of the two */
+    unsigned idle_turns;   /* how often it was called at once since anything happened */
     struct pool_sockets sockets;
     struct pool_origins origins;
     struct pool_connection *by_id;  /* those whose socket is open */
@@ -21,6 +23,9 @@ struct pool {
     void (*on_closed)(void *ctx);
     void *on_closed_ctx;
 };
+
+/* Does it carry a request now? */
+bool pool_connection_is_used(const struct pool_connection *connection);
 
 /* The far end has closed it. */
 void pool_connection_set_closing(struct pool_connection *connection);

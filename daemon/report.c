@@ -63,7 +63,7 @@ void report_stats(struct buffer *out, const struct stats *stats, const struct re
 static void put_connection(void *ctx, const struct pool_connection_info *info)
 {
     struct buffer *out = ctx;
-    wire_put_map(out, 12);
+    wire_put_map(out, 9);
     put_number(out, "id", info->id);
     put_text(out, "origin", info->origin);
     put_text(out, "http", info->http);
@@ -87,7 +87,7 @@ void report_connections(struct buffer *out, const struct pool *const pools[], si
 
 void report_client_row(struct buffer *out, const struct report_client *client)
 {
-    wire_put_map(out, 12);
+    wire_put_map(out, 9);
     put_number(out, "pid", (uint64_t)client->pid);
     put_number(out, "uid", client->uid);
     put_number(out, "gid", client->gid);

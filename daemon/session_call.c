@@ -154,12 +154,26 @@ static bool has_room(void *ctx)
     return false;
 }
 
+/* Without this each would stop only when some of its body has come in vain, and over HTTP/2 one
+ * that has not stopped yet brings some of all. */
+static void hold_streams(struct session *session)
+{
+    struct call *call, *next;
+    HASH_ITER (hh, session->calls, call, next) {
+        if (call->is_stream)
+            fetch_hold(call->fetch);
+    }
+}
+
 static void on_data(void *ctx, const uint8_t *bytes, size_t length)
 {
     const struct call *call = ctx;
+    struct session *session = call->session;
     uint8_t head[WIRE_DATA_HEAD_BYTES];
     size_t head_length = wire_data_head(head, call->id, length);
-    conn_write(call->session->conn, head, head_length, bytes, length);
+    conn_write(session->conn, head, head_length, bytes, length);
+    if (!conn_has_room(session->conn))
+        hold_streams(session);
 }
 
 static void on_grant(void *ctx, uint64_t bytes)
@@ -177,10 +191,24 @@ static const struct fetch_events fetch_events = {
     .on_end = on_fetch_end,
 };
 
+/*
+ * The next to get room: the first that asked. Those of which something has come already go before
+ * the others, or more would be read for these while that waits.
+ */
+static struct call *next_in_crowd(const struct session *session)
+{
+    struct call *call;
+    DL_FOREACH (session->crowded, call) {
+        if (fetch_get_waiting_bytes(call->fetch) > 0)
+            return call;
+    }
+    return session->crowded;
+}
+
 void session_give_room(struct session *session)
 {
     while (session->crowded && conn_has_room(session->conn)) {
-        struct call *call = session->crowded;
+        struct call *call = next_in_crowd(session);
         DL_DELETE(session->crowded, call);
         call->wants_room = false;
         fetch_resume(call->fetch); /* it may ask again, or end */

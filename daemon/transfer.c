@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "transfer_error.h"
 
@@ -79,12 +80,23 @@ static void unpause(struct transfer *transfer)
 {
     int still = (transfer->is_receive_paused ? CURLPAUSE_RECV : 0) |
                 (transfer->is_send_paused ? CURLPAUSE_SEND : 0);
+    pool_note_activity(transfer->pool);
     CURLcode code = curl_easy_pause(transfer->job.easy, still);
     /* BAD_FUNCTION_ARGUMENT: it has no connection now, and so nothing to unpause. */
     if (code == CURLE_OK || code == CURLE_BAD_FUNCTION_ARGUMENT)
         return;
     pool_remove(transfer->pool, &transfer->job);
     on_job_done(&transfer->job, code);
+}
+
+void transfer_hold(struct transfer *transfer)
+{
+    bool is_multiplexed = transfer->has_head && strcmp(transfer->head.http, "2") == 0;
+    if (transfer->is_done || transfer->is_receive_paused || transfer->request->has_upload ||
+        !is_multiplexed)
+        return;
+    transfer->is_receive_paused = true;
+    curl_easy_pause(transfer->job.easy, CURLPAUSE_ALL);
 }
 
 void transfer_resume_receiving(struct transfer *transfer)
@@ -106,12 +118,12 @@ void transfer_resume_sending(struct transfer *transfer)
 size_t transfer_get_backlog(const struct transfer *transfer)
 {
     curl_off_t received = 0;
-    if (transfer->is_done || transfer->request->wants_decoding)
+    uint64_t taken = transfer->request->wants_decoding ? transfer->refused_at
+                                                       : transfer->body_bytes;
+    if (transfer->is_done || !transfer->is_receive_paused)
         return 0;
     curl_easy_getinfo(transfer->job.easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
-    return received > 0 && (uint64_t)received > transfer->body_bytes
-               ? (size_t)((uint64_t)received - transfer->body_bytes)
-               : 0;
+    return received > 0 && (uint64_t)received > taken ? (size_t)((uint64_t)received - taken) : 0;
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */

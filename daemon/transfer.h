@@ -66,14 +66,25 @@ int transfer_create(struct transfer **out_transfer, struct pool *pool, const str
 bool transfer_is_waiting(const struct transfer *transfer);
 
 /*
- * Go on after on_body or on_read have asked to wait. Either may call on_body, on_read and on_done
- * before it returns, so it is the last thing that a caller does; not from inside libcurl.
+ * Nobody takes the body for now, so it should not come. Over HTTP/1.1 this does nothing: bytes that
+ * are refused stop the connection. Over HTTP/2 they stop one stream, and each of the others would
+ * have the connection read until bytes of its own came. Also from inside libcurl.
+ */
+void transfer_hold(struct transfer *transfer);
+
+/*
+ * Go on after a hold, or after on_body or on_read have asked to wait. Either may call on_body,
+ * on_read and on_done before it returns, so it is the last thing that a caller does; not from
+ * inside libcurl.
  */
 void transfer_resume_receiving(struct transfer *transfer);
 void transfer_resume_sending(struct transfer *transfer);
 
-/* Bytes of the body that libcurl has and on_body has not taken: none while it is not paused. Not
- * known, and 0, where content coding is undone: such bodies should be taken, not refused. */
+/*
+ * Bytes of the body that libcurl has and on_body has not taken. Where a content coding is undone,
+ * they are counted as they came; what libcurl had undone of them already, when on_body refused, is
+ * not known. It undoes 4 KiB at a time, so that with gzip that is at most 4 MiB.
+ */
 size_t transfer_get_backlog(const struct transfer *transfer);
 
 /* Trailer fields, once it is done; they live as long as the transfer. */

@@ -88,6 +88,32 @@ static bool refuses_expect(const struct transfer *transfer)
            strcmp(transfer->head.http, "2") != 0;
 }
 
+/*
+ * A streamed body is decoded while its client may take nothing of it, and libcurl keeps what it
+ * decodes. gzip makes at most a thousandfold of what comes in; others have no such bound, so they
+ * are not asked for then, and not taken unasked.
+ */
+static bool has_unasked_coding(struct transfer *transfer)
+{
+    static const char *const unasked[] = {"br", "zstd"};
+    if (!transfer->request->wants_decoding || !transfer->request->is_streamed)
+        return false;
+    const struct wire_field *fields = field_list_fields(&transfer->fields);
+    for (size_t i = 0; i < transfer->fields.count; i++) {
+        if (strcasecmp(fields[i].name.data, "Content-Encoding") != 0)
+            continue;
+        for (size_t j = 0; j < sizeof unasked / sizeof unasked[0]; j++) {
+            if (!strcasestr(fields[i].value.data, unasked[j]))
+                continue;
+            wire_why_set(&transfer->stop_why,
+                         "the answer has the content coding %s, which was not asked for",
+                         unasked[j]);
+            return true;
+        }
+    }
+    return false;
+}
+
 static int end_head(struct transfer *transfer)
 {
     if (transfer->head.status < 200 && transfer->head.status != 101)
@@ -97,6 +123,10 @@ static int end_head(struct transfer *transfer)
         return 0;
     transfer->has_head = true;
     pool_connection_set_http(transfer->pool, transfer->connection, transfer->head.http);
+    if (has_unasked_coding(transfer)) {
+        transfer->stop_code = FETCHPOOL_DECODE;
+        return -ECANCELED;
+    }
     transfer->stop_code = transfer->events->on_head(transfer->ctx, &transfer->head,
                                                     &transfer->stop_why);
     return transfer->stop_code == 0 ? 0 : -ECANCELED;
@@ -176,6 +206,7 @@ static size_t on_header(char *bytes, size_t unit, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     struct wire_str line = {bytes, unit * count};
+    pool_note_activity(transfer->pool);
     if (transfer->answered_ns == 0)
         transfer->answered_ns = uv_hrtime();
     while (line.length > 0 && strchr("\r\n", line.data[line.length - 1]))
@@ -183,40 +214,54 @@ static size_t on_header(char *bytes, size_t unit, size_t count, void *ctx)
     return take_line(transfer, line) == 0 ? unit * count : 0;
 }
 
+static uint64_t received_bytes(CURL *easy)
+{
+    curl_off_t received = 0;
+    curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
+    return received > 0 ? (uint64_t)received : 0;
+}
+
 /*
- * To refuse bytes (CURL_WRITEFUNC_PAUSE) is the only way to make libcurl stop an HTTP/2 stream:
- * one that is only paused goes on to be read, and its window to be filled up, whenever another
- * stream of its connection is. What the origin was granted by then, libcurl keeps.
+ * A transfer that is resumed and refuses at once is read for by libcurl all the same, as it holds
+ * the socket for writable: 16 KiB more, for whichever stream. With its way out paused as well,
+ * which without an upload means nothing, it is not.
+ */
+static size_t refuse(struct transfer *transfer)
+{
+    transfer->is_receive_paused = true;
+    transfer->refused_at = received_bytes(transfer->job.easy);
+    if (!transfer->request->has_upload)
+        curl_easy_pause(transfer->job.easy, CURLPAUSE_ALL);
+    return CURL_WRITEFUNC_PAUSE;
+}
+
+/*
+ * To refuse bytes is the only sound way to make libcurl stop. curl_easy_pause() lets an HTTP/2
+ * stream go on, and its window be filled up, whenever another stream of its connection is read;
+ * and while bytes are pending, 8.14 asks to be called again at once, for ever. What the origin was
+ * granted before the refusal, libcurl keeps.
  */
 static size_t on_write(char *bytes, size_t unit, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     size_t length = unit * count;
+    pool_note_activity(transfer->pool);
     if (transfer->is_refusing_expect)
         return length;
-    int taken = transfer->events->on_body(transfer->ctx, (const uint8_t *)bytes, length,
-                                          &transfer->stop_why);
-    if (taken == TRANSFER_REFUSED) {
-        transfer->is_receive_paused = true;
-        return CURL_WRITEFUNC_PAUSE;
-    }
+    int code = transfer->events->on_body(transfer->ctx, (const uint8_t *)bytes, length,
+                                         &transfer->stop_why);
+    if (code == TRANSFER_REFUSED)
+        return refuse(transfer);
     transfer->body_bytes += length;
-    if (taken == 0)
-        return length;
-    if (taken != TRANSFER_TAKEN_LAST) {
-        transfer->stop_code = taken;
-        return CURL_WRITEFUNC_ERROR;
-    }
-    transfer->is_receive_paused = true;
-    curl_easy_pause(transfer->job.easy,
-                    CURLPAUSE_RECV | (transfer->is_send_paused ? CURLPAUSE_SEND : 0));
-    return length;
+    transfer->stop_code = code;
+    return code == 0 ? length : CURL_WRITEFUNC_ERROR;
 }
 
 static size_t on_read(char *buffer, size_t unit, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     size_t length;
+    pool_note_activity(transfer->pool);
     switch (transfer->events->on_read(transfer->ctx, (uint8_t *)buffer, unit * count, &length)) {
     case TRANSFER_READ_SOME:
         transfer->upload_bytes += length;

@@ -35,6 +35,7 @@ struct transfer {
 
     uint64_t upload_bytes;  /* given to libcurl */
     uint64_t body_bytes;    /* taken from it, as they came */
+    uint64_t refused_at;    /* bytes received when bytes were last refused */
     bool is_receive_paused; /* libcurl calls on_write no more */
     bool is_send_paused;    /* nor on_read */
 

@@ -13,8 +13,13 @@
             return set_code;                                                                       \
     } while (0)
 
-/* Of one read from an origin and one write to it; a multi handle has one of each, for all. */
+/*
+ * Of one read from an origin and one write to it. A TLS record has 16 KiB, so that more is of no
+ * use there; and an HTTP/2 connection is read from once for each of its streams before anything
+ * else happens, so that more could be too much.
+ */
 #define RECEIVE_BUFFER_BYTES 65536L
+#define TLS_RECEIVE_BYTES    16384L
 #define UPLOAD_BUFFER_BYTES  65536L
 
 /* How much later than the fetch's own timer libcurl's would end a connection attempt. */
@@ -231,13 +236,15 @@ static CURLcode set_common(CURL *easy, const struct request *request)
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_PATH_AS_IS, 1L);
-    SET(CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_BYTES);
+    SET(CURLOPT_BUFFERSIZE, request->url.is_tls || request->http == WIRE_HTTP_2
+                                ? TLS_RECEIVE_BYTES
+                                : RECEIVE_BUFFER_BYTES);
     SET(CURLOPT_HTTP_VERSION, http_version_of(request));
     /* libcurl shares it out among the addresses of a name. The deadline itself is the fetch's,
      * which knows what was sent: so it must come first. */
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms + CONNECT_SLACK_MS);
     if (request->wants_decoding)
-        SET(CURLOPT_ACCEPT_ENCODING, "");
+        SET(CURLOPT_ACCEPT_ENCODING, request->is_streamed ? "gzip, deflate" : "");
     return CURLE_OK;
 }
 

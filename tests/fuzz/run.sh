@@ -12,7 +12,7 @@ cmake --build --preset fuzz --parallel "$(nproc)" --target fuzz_targets >/dev/nu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
-for target in message reply text; do
+for target in message reply stream text; do
     mkdir -p "$work/$target"
     if ! build/fuzz/tests/fuzz_$target -max_total_time="$seconds" -max_len=4096 -timeout=10 \
         -artifact_prefix="$work/" -print_final_stats=1 "$work/$target" "tests/fuzz/corpus/$target" \

@@ -71,10 +71,18 @@ def mirror():
     noted = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        def read_chunks(self):
+            while size := int(self.rfile.readline(), 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+
         def handle_any(self):
+            is_chunked = self.headers.get("Transfer-Encoding") == "chunked"
             length = int(self.headers.get("Content-Length", 0))
-            noted.append((self.command, [list(field) for field in self.headers.items()],
-                          self.rfile.read(length)))
+            body = b"".join(self.read_chunks()) if is_chunked else self.rfile.read(length)
+            noted.append((self.command, [list(field) for field in self.headers.items()], body,
+                          self.path))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -95,7 +103,7 @@ def mirror():
     server.server_close()
 
 
-FRAMING = {"host", "content-length", "accept-encoding"}
+FRAMING = {"host", "content-length", "accept-encoding", "transfer-encoding", "expect"}
 
 
 def comparable(method, fields, body):
@@ -113,32 +121,72 @@ def comparable(method, fields, body):
     ["-H", "Content-Type: text/plain", "-d", "x"], ["-H", "Content-Type:", "-d", "x"],
     ["-A", "me"], ["-A", ""], ["-e", "http://from/"], ["-e", "http://from/;auto"],
     ["-u", "me:secret"], ["-u", "me:"], ["-u", "a:b:c"], ["-u", "x:yz", "-H", "Authorization: mine"],
+    ["-T", "file"], ["-T", "-"], ["-T", "empty"], ["-T", "file", "-X", "POST"], ["-T", "a b+%.txt"],
+    ["--upload-file", "./file", "-H", "Content-Type: text/plain"],
     ["-I"], ["-I", "-X", "GET"], ["-A", "me", "-H", "User-Agent: other"],
     ["--request", "PUT", "--header", "A: b", "--data", "c", "--user-agent", "d", "--referer", "e",
      "--user", "f:g"],
 ], ids=" ".join)
 def test_it_asks_for_what_curl_asks_for(run, get, here, fake, mirror, options):
     (here / "file").write_bytes(b"line\r\nand\0another\n@\n")
+    (here / "empty").write_bytes(b"")
+    (here / "a b+%.txt").write_bytes(b"x")
     (here / "fields").write_bytes(b"X-File: 1\n\n# nothing\nX-Next: 2\nAccept:\n")
     stdin = b"from\nstdin\n"
     mirror.noted.clear()
     assert run("-s", *options, mirror.url, program="curl", stdin=stdin).returncode == 0
     get(*options, URL, stdin=stdin)
     (sent,) = fake.requests
+    method, fields, body, path = mirror.noted[0]
     assert comparable(sent["method"], sent["headers"], sent.get("body", b"")) == \
-        comparable(*mirror.noted[0])
+        comparable(method, fields, body)
+    assert sent["url"] == URL + path[1:]
+
+
+@pytest.mark.parametrize("path", [
+    "", "/", "/a", "/a/", "/a/b", "/?q", "/a/?q=/", "/a?q", "?q", "/#f", "/a/#f/", "/a#f", "/a//"])
+def test_an_upload_without_a_name_takes_its_files_as_curls_does(run, get, here, fake, mirror, path):
+    (here / "file").write_bytes(b"x")
+    mirror.noted.clear()
+    assert run("-s", "-T", "file", mirror.url[:-1] + path, program="curl").returncode == 0
+    get("-T", "file", URL[:-1] + path)
+    (sent,) = fake.requests
+    wanted = mirror.noted[0][3]
+    assert sent["url"].split("#")[0].removeprefix("http://origin.test") in (wanted, wanted[1:])
+
+
+def test_uploads_and_urls_are_paired_in_order(get, here, fake):
+    (here / "one").write_bytes(b"first")
+    (here / "two").write_bytes(b"second")
+    get("-T", "one", URL, "-T", "two", URL, URL)
+    assert [(sent["url"], sent.get("body"), sent.get("upload_size")) for sent in fake.requests] == \
+        [(URL + "one", b"first", 5), (URL + "two", b"second", 6), (URL, None, None)]
+
+
+def test_only_a_body_that_fits_no_message_is_streamed(get, here, fake):
+    (here / "fits").write_bytes(bytes(15 << 20))
+    (here / "large").write_bytes(bytes((15 << 20) + 1))
+    for name in "fits", "large", "large":
+        get("--data-binary", f"@{name}", URL)
+    get("--data-binary", "@large", "-d", "more", URL, "-w", "%{size_upload}", URL)
+    assert [sent.get("upload_size") for sent in fake.requests] == \
+        [None, (15 << 20) + 1, (15 << 20) + 1, (15 << 20) + 6, (15 << 20) + 6]
+    assert [len(sent["body"]) for sent in fake.requests] == \
+        [15 << 20, (15 << 20) + 1, (15 << 20) + 1, (15 << 20) + 6, (15 << 20) + 6]
+    assert fake.requests[-1]["body"].endswith(b"\0&more")
 
 
 def test_options_become_keys_of_the_request(get, here, fake):
     for name in "ca", "cert", "key":
         (here / name).write_text(f"{name} as PEM")
     get("-m", "1.5", "--connect-timeout", "0.25", "-L", "--compressed", "--http2-prior-knowledge", "-k",
-        "--cacert", "ca", "--cert", "cert", "--key", "key", "origin.test/path")
+        "--max-filesize", "3k", "--cacert", "ca", "--cert", "cert", "--key", "key", "origin.test/path")
     (sent,) = fake.requests
     del sent["headers"]
     assert sent == {
         "url": "http://origin.test/path", "method": "GET", "timeout": 1500,
         "connect_timeout": 250, "redirects": 50, "decompress": True, "http": "2",
+        "stream": True, "window": 1 << 20, "max_body": 3072,
         "tls": {"ca": b"ca as PEM", "cert": b"cert as PEM", "key": b"key as PEM", "verify": False}}
 
 
@@ -284,11 +332,11 @@ def test_fail_turns_an_error_status_into_an_exit_code(run, here, start_fake):
 
 def test_the_last_url_decides_the_exit_code(run, start_fake):
     def fails_once(peer):
-        for number, (request_id, _, _) in enumerate(peer.messages()):
+        for number, (request_id, _, params) in enumerate(peer.messages()):
             if number == 0:
                 peer.refuse(request_id, 103, "connect")
             else:
-                peer.answer(request_id, ANSWER)
+                peer.answer_fetch(request_id, params, ANSWER)
     start_fake(fails_once)
     done = run(URL, URL)
     assert (done.returncode, done.stdout) == (0, b"hello\n")
@@ -303,7 +351,10 @@ def test_no_redirects_at_all_is_an_error_with_location(run, start_fake):
 @pytest.mark.parametrize("arguments, exit_code, words", [
     ([], 2, "no URL"), (["--nosuch", URL], 2, "--nosuch"), (["-o"], 2, "requires an argument"),
     (["-m", "soon", URL], 2, "seconds"), (["-m", "-1", URL], 2, "seconds"),
-    (["--max-redirs", "x", URL], 2, "number"), (["-I", "-d", "x", URL], 2, "HEAD"), ([""], 2, "URL"),
+    (["--max-redirs", "x", URL], 2, "number"), (["-I", "-d", "x", URL], 2, "HEAD"),
+    (["-I", "-T", "/dev/null", URL], 2, "HEAD"), (["-d", "x", "-T", "/dev/null", URL], 2, "one body"),
+    (["-T", "nosuch", URL], 26, "nosuch"), (["--max-filesize", "1q", URL], 2, "bytes"),
+    (["--max-filesize", "-1", URL], 2, "bytes"), ([""], 2, "URL"),
     (["--json", URL], 2, "--json"), (["stats", "more"], 2, "no argument"),
     (["-d", "@nosuch", URL], 26, "nosuch"), (["-H", "@nosuch", URL], 26, "nosuch"),
     (["-w", "@nosuch", URL], 26, "nosuch"), (["--cert", "nosuch", URL], 58, "nosuch"),

@@ -1,7 +1,6 @@
 """libfetchpool against a scripted daemon: what it does when the daemon dies, hangs or lies."""
 
 import os
-import re
 import select
 import shutil
 import socket
@@ -11,30 +10,14 @@ import types
 import msgpack
 import pytest
 
-from support.daemon import BUILD, ROOT, temporary_directory
+from support.daemon import ROOT, temporary_directory
+from support.driver import Runner, code_and_class, compile_against_library
 from support.fakedaemon import (ANSWER, FakeDaemon, Peer, hangs, leaves, refuses_with, resets, says,
                                 serves, serves_with)
 from support.timing import scaled
 
 OK, REFUSED, NOT_SENT, MAYBE = 0, 1, 2, 3
 URL = "http://origin.test/"
-
-
-def compile_against_library(source, program):
-    """With the library's compiler and sanitizer, which its undefined symbols give away."""
-    library = BUILD / "libfetchpool.so"
-    symbols = subprocess.run(["nm", "-D", library], capture_output=True, text=True, check=True).stdout
-    needed = subprocess.run(["ldd", library], capture_output=True, text=True).stdout
-    sanitizer = re.search(r"__(asan|tsan)_init\b", symbols)
-    flags = {"asan": ["-fsanitize=address,undefined"], "tsan": ["-fsanitize=thread"], None: []}
-    is_clang = sanitizer and not re.search(r"lib[at]san", needed)
-    is_c = source.suffix == ".c"
-    compiler = ("clang" if is_c else "clang++") if is_clang else ("gcc" if is_c else "g++")
-    subprocess.run([compiler, "-std=c11" if is_c else "-std=c++11", "-D_GNU_SOURCE", "-Wall",
-                    "-Wextra", "-Werror", "-g", *flags[sanitizer and sanitizer[1]],
-                    "-I", ROOT / "include", source, "-o", program, library, "-pthread",
-                    f"-Wl,-rpath,{BUILD}"], check=True)
-    return program
 
 
 @pytest.fixture(scope="module")
@@ -54,34 +37,9 @@ def path():
 @pytest.fixture
 def run(driver, path):
     """run("get", URL, ...): the lines that the driver prints, but for the descriptors' ."""
-    processes = []
-
-    def start(*steps):
-        process = subprocess.Popen([driver, path, *map(str, steps)], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        processes.append(process)
-        return process
-
-    def run(*steps):
-        process = start(*steps)
-        out, err = process.communicate(timeout=scaled(25))
-        assert process.returncode == 0, (process.returncode, out, err)
-        assert err == ""  # it never prints, and no sanitizer has
-        *lines, last = out.splitlines()
-        _, before, after = last.split()
-        assert before == after
-        return lines
-
-    run.start = start
-    yield run
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-def code_and_class(line):
-    code, kind = line.split()[:2]
-    return int(code), int(kind)
+    runner = Runner(driver, path)
+    yield runner
+    runner.close()
 
 
 GOOD = "0 0 200 6 "

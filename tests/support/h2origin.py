@@ -5,7 +5,8 @@ An HTTP/2 origin that does as it is told, by python3-h2.
     with H2Origin(authority.server, script) as origin: ...
 
 `script` is called for each request, when its body has come, in the connection's thread.
-session.h2 is h2's connection; session.flush() sends what it holds.
+session.h2 is h2's connection; session.flush() sends what it holds. session.send_body() sends more
+than the peer's windows allow: it goes on whenever they open.
 """
 
 import threading
@@ -24,6 +25,8 @@ class Session:
             client_side=False, header_encoding="utf-8"))
         self.bodies = {}
         self.headers = {}
+        self.outgoing = {}  # what send_body() has left, by stream: [iterator, bytes, trailers]
+        self.sent = {}  # body bytes, by stream
 
     def flush(self):
         data = self.h2.data_to_send()
@@ -40,15 +43,52 @@ class Session:
         self.flush()
 
 
+    def send_body(self, stream, parts, trailers=()):
+        """The bytes of an iterator, which may be endless, then its trailers, as windows allow."""
+        self.outgoing[stream] = [iter(parts), b"", list(trailers)]
+        self.sent[stream] = 0
+        self.pump()
+
+    def pump(self):
+        """A frame of each stream in turn, until none can send any more."""
+        while any([self._send_frame(stream) for stream in list(self.outgoing)]):
+            self.flush()
+        self.flush()
+
+    def _send_frame(self, stream):
+        parts, rest, trailers = self.outgoing[stream]
+        rest = rest or next(parts, None)
+        if rest is None:
+            del self.outgoing[stream]
+            if trailers:
+                self.h2.send_headers(stream, trailers, end_stream=True)
+            else:
+                self.h2.end_stream(stream)
+            return False
+        count = min(len(rest), self.h2.max_outbound_frame_size,
+                    self.h2.local_flow_control_window(stream))
+        if count > 0:
+            self.h2.send_data(stream, rest[:count])
+            self.sent[stream] += count
+        self.outgoing[stream][1] = rest[max(count, 0):]
+        return count > 0
+
+    def on_reset(self, stream):
+        self.outgoing.pop(stream, None)
+
+
 class H2Origin(RawOrigin):
     def __init__(self, leaf, script):
         self.on_request = script
         self.streams = []  # (connection number, headers as pairs, body), as they came
+        self.sessions = []
+        self.resets = []  # (connection number, stream), as the peer reset them
         self.lock = threading.Lock()
         super().__init__(self._serve_h2, leaf=leaf, alpn=("h2",))
 
     def _serve_h2(self, connection):
         session = Session(connection)
+        self.sessions.append(session)
         session.h2.initiate_connection()
         session.flush()
         while True:
@@ -57,7 +97,7 @@ class H2Origin(RawOrigin):
                 raise Gone
             for event in session.h2.receive_data(data):
                 self._handle(session, event)
-            session.flush()
+            session.pump()
 
     def _handle(self, session, event):
         if isinstance(event, h2.events.RequestReceived):
@@ -73,3 +113,8 @@ class H2Origin(RawOrigin):
                                      session.bodies.pop(event.stream_id)))
                 self.news.notify_all()
             self.on_request(session, event.stream_id, headers)
+        elif isinstance(event, h2.events.StreamReset):
+            session.on_reset(event.stream_id)
+            with self.news:
+                self.resets.append((session.connection.number, event.stream_id))
+                self.news.notify_all()

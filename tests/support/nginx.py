@@ -5,6 +5,7 @@ A real nginx as origin, run in the foreground by any user, with everything in on
     nginx.url("/text")                  https, HTTP/2
     nginx.url("/text", nginx.H1)        https, HTTP/1.1 only
     nginx.url("/text", nginx.PLAIN)     http
+    nginx.large(1 << 30)                a large file's target and digest
     nginx.log("tag=x")                  what it logged of the requests with that in their target
 
 The servers: PLAIN, H1, H2, EXPIRED, OTHER (a certificate for other.test), STRANGER (unknown
@@ -16,7 +17,7 @@ import pathlib
 import subprocess
 from collections import namedtuple
 
-from .bodies import body
+from .bodies import body, write_large
 from .ports import accepts, free_port
 from .timing import eventually
 
@@ -108,6 +109,7 @@ class Nginx:
             (self.directory / "files" / name).write_bytes(body(length, name))
         (self.directory / "files" / "words").write_bytes(b"the same words again and again\n" * 4000)
         self.ports = {}
+        self.digests = {}
         servers = [self._server(self.PLAIN, None),
                    self._server(self.H1, authority.server),
                    self._server(self.H2, authority.server, " http2"),
@@ -149,6 +151,12 @@ class Nginx:
     def file(self, name):
         return body(FILES[name], name)
 
+    def large(self, length):
+        """The target and the digest of a large file, made when it is first asked for."""
+        if length not in self.digests:
+            self.digests[length] = write_large(self.directory / "files" / f"large-{length}", length)
+        return f"/files/large-{length}", self.digests[length]
+
     def log(self, text=""):
         """The log lines whose target holds that text."""
         lines = (self.directory / "access.log").read_text(errors="surrogateescape").splitlines()
@@ -173,6 +181,7 @@ class Nghttpd:
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "text").write_text("hello from nghttpd\n")
         self.port = free_port()
+        self.digests = {}
         self.process = subprocess.Popen(
             ["nghttpd", "--address=127.0.0.1", f"--htdocs={self.directory}", "--echo-upload",
              *options, str(self.port), str(authority.server.key), str(authority.server.cert)],
@@ -181,6 +190,12 @@ class Nghttpd:
 
     def url(self, target):
         return f"https://localhost:{self.port}{target}"
+
+    def large(self, length):
+        """The target and the digest of a large file, made when it is first asked for."""
+        if length not in self.digests:
+            self.digests[length] = write_large(self.directory / f"large-{length}", length)
+        return f"/large-{length}", self.digests[length]
 
     def stop(self):
         self.process.terminate()

@@ -9,9 +9,12 @@ received is kept, byte by byte. `serve(answer)` makes a script of a function fro
 """
 
 import contextlib
+import fcntl
+import pathlib
 import socket
 import ssl
 import struct
+import termios
 import threading
 
 from .timing import scaled
@@ -46,6 +49,17 @@ def response(status=200, body=b"", headers=(), reason="Because", length=True):
     return "\r\n".join(lines).encode("latin-1") + CRLF + CRLF + body
 
 
+def chunk(data):
+    return f"{len(data):x}".encode() + CRLF + data + CRLF
+
+
+def chunked_response(parts, trailers=(), headers=(), last=True):
+    """An answer in chunks, one a part. Without its last chunk it is cut short."""
+    head = response(headers=[*headers, ("Transfer-Encoding", "chunked")], length=False)
+    fields = "".join(f"{name}: {value}\r\n" for name, value in trailers).encode("latin-1")
+    return head + b"".join(map(chunk, parts)) + (b"0\r\n" + fields + CRLF if last else b"")
+
+
 class Gone(Exception):
     """The peer closed its side."""
 
@@ -58,6 +72,7 @@ class OriginConnection:
         self.received = b""
         self.unread = b""
         self.requests = []
+        self.written = 0
         self.closed = threading.Event()
 
     def read_more(self):
@@ -119,6 +134,22 @@ class OriginConnection:
             self.socket.sendall(data)
         except OSError as error:
             raise Gone from error
+        self.written += len(data)
+
+    def write_endlessly(self, block=bytes(16384)):
+        """Until the peer is gone. `written` says how much of it the kernel took."""
+        while not self.origin.released.is_set():
+            self.write(block)
+
+    def in_kernel(self):
+        """Bytes written that the peer's program has not read: in the buffers of both sockets."""
+        queued, = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))
+        ends = [f":{port:04X}" for port in (self.socket.getpeername()[1], self.origin.port)]
+        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, near, far, _, queues, *_ = line.split()
+            if near.endswith(ends[0]) and far.endswith(ends[1]):
+                queued += int(queues.split(":")[1], 16)
+        return queued
 
     def answer(self, *arguments, **keys):
         self.write(response(*arguments, **keys))

@@ -4,7 +4,9 @@
 #
 #   stage_open                   makes $stage, the directory, and sees to its removal
 #   stage_build                  builds a release; $build is where it is
-#   stage_origin                 starts nginx (HTTP/2 over TLS); $origin is its URL, $authority its CA
+#   stage_origin                 starts nginx (HTTP/2 over TLS); $origin is its URL, $authority its CA;
+#                                $plain_origin is the same without TLS; it serves $stage/files
+#                                and takes PUT /put/...
 #   stage_daemon [CA-FILE]       starts fetchpoold; sets and exports FETCHPOOL_SOCKET
 #
 # Each says what failed and ends the script if it cannot.
@@ -104,6 +106,8 @@ stage_origin() {
     nginx=$(command -v nginx || echo /usr/sbin/nginx)
     stage_certificates
     port=$(stage_port)
+    plain_port=$(stage_port)
+    mkdir -p "$stage/files" "$stage/put"
     cat >"$stage/nginx.conf" <<EOF
 daemon off;
 master_process off;
@@ -121,9 +125,12 @@ http {
     keepalive_requests 1000000;
     server {
         listen 127.0.0.1:$port ssl http2;
+        listen 127.0.0.1:$plain_port;
         ssl_certificate $stage/origin.pem;
         ssl_certificate_key $stage/origin.key;
         location / { return 200 "hello\n"; }
+        location /files/ { root $stage; }
+        location /put/ { root $stage; dav_methods PUT; client_max_body_size 0; }
     }
 }
 EOF
@@ -132,7 +139,7 @@ EOF
     children="$children $!"
     stage_await $! nginx "$stage/nginx.err" test -s "$stage/nginx.pid"
     # shellcheck disable=SC2034 # for the script that sources this
-    origin=https://localhost:$port
+    origin=https://localhost:$port plain_origin=http://localhost:$plain_port
 }
 
 stage_daemon() {
