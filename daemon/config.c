@@ -22,49 +22,46 @@
 const struct config_key config_keys[] = {
     {"daemon", "socket", CONFIG_TEXT, AT(socket), NULL, 0, 0,
      "Path of the socket to listen at. Default: $FETCHPOOL_SOCKET; else "
-     "/run/fetchpool/fetchpool.sock "
-     "for root, $XDG_RUNTIME_DIR/fetchpool/fetchpool.sock for others."},
+     "/run/fetchpool/fetchpool.sock for root, $XDG_RUNTIME_DIR/fetchpool/fetchpool.sock for "
+     "others."},
     {"daemon", "log_level", CONFIG_LEVEL, AT(log_level), "info", 0, 0,
      "How much to log: each level includes those before it. debug has a line for each request."},
 
     {"pool", "max_connections", CONFIG_COUNT, AT(max_connections), "512", 1, 100000,
      "Connections to origins that are kept open when no request uses them. Beyond it the one "
-     "unused "
-     "for longest is closed."},
+     "unused for longest is closed."},
     {"pool", "idle_timeout", CONFIG_DURATION, AT(pool_idle_timeout_ms), "55s", 1000, DAY_MS,
      "A connection unused for longer, in whole seconds, is not used again. Below what servers "
-     "close at: 60s and 75s "
-     "are common."},
+     "close at: 60s and 75s are common."},
     {"pool", "lifetime", CONFIG_DURATION, AT(pool_lifetime_ms), "10m", 1000, 30 * DAY_MS,
      "A connection older than this is not used again, so that a name that moved is followed."},
     {"pool", "dns_ttl", CONFIG_DURATION, AT(dns_ttl_ms), "60s", 0, DAY_MS,
      "How long a looked-up name is believed, in whole seconds, rounded up."},
 
     {"timeouts", "total", CONFIG_DURATION, AT(total_timeout_ms), "300s", 1, DAY_MS,
-     "A whole request, where its client gives no timeout."},
+     "A whole request, from its arrival to the last byte of its answer, where the client gives no "
+     "timeout."},
     {"timeouts", "stream", CONFIG_DURATION, AT(stream_timeout_ms), "24h", 1, DAY_MS,
-     "The same for a request that streams its body or its answer's: idle and client_stall end "
-     "those "
-     "that do not move."},
+     "The same for a request that streams its body or its answer's. Those that do not move are "
+     "ended by idle and client_stall."},
     {"timeouts", "connect", CONFIG_DURATION, AT(connect_timeout_ms), "10s", 1, DAY_MS,
      "From the request's arrival to its being sent (name look-up, TCP and TLS), where the client "
      "gives no connect_timeout."},
     {"timeouts", "first_byte", CONFIG_DURATION, AT(first_byte_timeout_ms), "120s", 1, DAY_MS,
-     "From the start of sending the request, its body included, to the end of the answer's header "
-     "fields, where the client gives no first_byte_timeout. Of an upload: from its end."},
+     "From the start of sending the request, its body included, or from the end of an upload, to "
+     "the end of the answer's header fields, where the client gives no first_byte_timeout."},
     {"timeouts", "idle", CONFIG_DURATION, AT(idle_timeout_ms), "60s", 1, DAY_MS,
-     "Between two bytes of an answer, or of an upload that the origin takes, where the client "
-     "gives "
-     "no idle_timeout."},
+     "How long an origin may send nothing of an answer's body, or take nothing of an upload, "
+     "where the client gives no idle_timeout."},
     {"timeouts", "client_stall", CONFIG_DURATION, AT(client_stall_timeout_ms), "60s", 1, DAY_MS,
      "How long a client may take nothing of a streamed answer that waits for it, or send nothing "
-     "of "
-     "an upload: error 206."},
+     "of an upload that the origin waits for, before the request ends with error 206."},
     {"timeouts", "expect", CONFIG_DURATION, AT(expect_timeout_ms), "1s", 0, HOUR_MS,
-     "How long an upload over HTTP/1.1 of 1 MiB or more, or of unknown length, waits for the "
-     "origin's word (Expect: 100-continue) before it is sent unasked. 0: it does not ask."},
+     "How long an upload over HTTP/1.1 of more than 1 MiB, or of unknown length, waits for the "
+     "origin's word (Expect: 100-continue) before it is sent without it. 0: it does not ask."},
     {"timeouts", "frame", CONFIG_DURATION, AT(frame_timeout_ms), "30s", 1, HOUR_MS,
-     "How long a client may take to send one message or line, from its first byte."},
+     "How long a client may take to send one message or line, from its first byte to its last; "
+     "beyond it the connection is closed."},
     {"timeouts", "share", CONFIG_DURATION, AT(share_timeout_ms), "1s", 0, HOUR_MS,
      "How long a request waits for a connection to its origin that another request is opening, "
      "before it opens one of its own."},
@@ -72,7 +69,8 @@ const struct config_key config_keys[] = {
      "After SIGTERM, how long running requests may take to finish."},
 
     {"limits", "max_message", CONFIG_BYTES, AT(max_message_bytes), "16MiB", 4 * KIB, 16 * MIB,
-     "One message from a client, its request body included."},
+     "One message from a client, with the request body that it carries. Uploads are not bounded "
+     "by it: they come in many."},
     {"limits", "max_body", CONFIG_BYTES, AT(max_body_bytes), "16MiB", 1, GIB,
      "One response body that is not streamed, decoded; also the most that a client may ask for."},
     {"limits", "max_url", CONFIG_BYTES, AT(max_url_bytes), "16KiB", 64, MIB, "One URL."},
@@ -93,19 +91,18 @@ const struct config_key config_keys[] = {
     {"limits", "requests_per_client", CONFIG_COUNT, AT(requests_per_client), "256", 1, 100000,
      "Requests in flight on one client connection; its next message is read when one has ended. "
      "Where one of them streams, a further request is refused with error 100 instead: behind it "
-     "may "
-     "stand what the stream waits for."},
+     "may stand what the stream waits for."},
     {"limits", "max_unread", CONFIG_BYTES, AT(max_unread_bytes), "64MiB", MIB, GIB + 64 * MIB,
      "Bytes of answers for one client connection that come in or have not been read. A body that "
      "goes beyond it while it comes in is error 204; an answer that does not fit behind unread "
-     "ones is error 206. Where max_body is larger, this is raised so that one such body fits."},
+     "ones is error 206. Streamed bodies do not count. Where max_body is larger, this is raised so "
+     "that one such body fits."},
     {"limits", "upload_window", CONFIG_BYTES, AT(upload_window_bytes), "256KiB", 4 * KIB, 16 * MIB,
      "Bytes of one upload that its client may send ahead of what the origin has taken."},
     {"limits", "paused_memory", CONFIG_BYTES, AT(paused_memory_bytes), "64MiB", MIB, 64 * GIB,
      "Bytes of streamed answers that wait for the clients of one user. Beyond it the stream that "
-     "has "
-     "waited longest ends with error 206. Over HTTP/2 one stream can hold 20 MiB, which libcurl "
-     "grants the origin and does not let the daemon change."},
+     "has waited longest ends with error 206. Over HTTP/2 one stream can hold 20 MiB: libcurl "
+     "grants that to the origin, and has no option for it."},
     {"limits", "paused_memory_total", CONFIG_BYTES, AT(paused_memory_total_bytes), "256MiB", MIB,
      256 * GIB, "The same for the clients of all users."},
     {"limits", "max_name", CONFIG_BYTES, AT(max_name_bytes), "128", 16, 4 * KIB,

@@ -44,6 +44,7 @@ void conn_abort(struct conn *conn)
         return;
     conn->state = CONN_CLOSED;
     conn_unwatch(conn);
+    conn_forget_unsent(conn);
     uv_close((uv_handle_t *)&conn->pipe, on_handle_closed);
 }
 

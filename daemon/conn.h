@@ -38,7 +38,9 @@ struct conn_events {
     void (*on_fault)(void *ctx, const struct framer_fault *fault);
     /* Everything was handed up, and the client sends no more; it may still read. */
     void (*on_end)(void *ctx);
-    /* All that was written has gone to the client. */
+    /* The client takes no more for now. May come from inside conn_write(): it must end nothing. */
+    void (*on_full)(void *ctx);
+    /* It has taken all. */
     void (*on_room)(void *ctx);
     /* The client is gone: nobody reads any more. */
     void (*on_gone)(void *ctx);
@@ -53,6 +55,10 @@ struct conn_shared {
     uv_loop_t *loop;
     uv_timer_t sweep;     /* looks after those that libuv says nothing of */
     struct conn *watched; /* these */
+    uv_prepare_t before;  /* the loop waits: what was written is sent */
+    uv_check_t after;     /* the loop has waited: the same */
+    struct conn *unsent;  /* those that have something to send */
+    struct buffer spare;  /* an output buffer that nobody uses now */
     uint64_t frame_timeout_ms;
     uint64_t max_message_bytes;
     uint64_t max_line_bytes;
@@ -78,21 +84,21 @@ uint64_t conn_get_bytes_written(const struct conn *conn);
 size_t conn_get_bytes_unsent(const struct conn *conn);
 
 /*
- * Where to write: encode into it, then call conn_flush(). Its limit is [limits] max_unread; a
- * writer looks at its `error`, and undoes what did not fit with buffer_truncate().
+ * Where to write: encode into it, then call conn_flush(), and it is sent when this turn of the loop
+ * ends. Its limit is [limits] max_unread; a writer looks at its `error`, and undoes what did not
+ * fit with buffer_truncate().
+ *
+ * Neither this nor conn_write() calls anything back: they may be called from anywhere. A client
+ * that cannot be written to is gone, which on_gone says later, from the loop.
  */
 struct buffer *conn_output(struct conn *conn);
 void conn_flush(struct conn *conn);
 
-/*
- * Writes two pieces behind what is written, uncopied if the client can take them at once. Neither
- * this nor conn_flush() calls anything back: they may be called from anywhere. A client that cannot
- * be written to is gone, which on_gone says later, from the loop.
- */
+/* Writes two pieces, a message's head and a body's bytes, and flushes. */
 void conn_write(struct conn *conn, const void *head, size_t head_length, const void *body,
                 size_t body_length);
 
-/* Does nothing wait to be sent? Where something does, on_room follows. */
+/* Does the client take what is written? Where it does not, on_room follows. */
 bool conn_has_room(const struct conn *conn);
 
 /* Holds messages back; what comes meanwhile is kept, up to a bound, then not read. */

@@ -18,9 +18,11 @@ struct conn {
     bool is_delivering; /* deliver() is on the stack */
     bool has_ended;     /* on_end has been called */
     bool is_broken;     /* cannot be written to any more; the sweep says so to its owner */
+    bool is_unsent;     /* in the list of those that have something to send when the turn ends */
     bool is_watched;    /* in the list of the sweep */
     uint64_t incomplete_since_ns; /* 0: no message waits for its rest */
     struct conn *prev, *next;
+    struct conn *unsent_prev, *unsent_next;
 
     struct buffer in; /* what was read and not handed up */
     struct framer framer;
@@ -46,3 +48,7 @@ bool conn_has_hung_up(struct conn *conn);
 /* The sweep looks after it, for as long as there is a reason to. */
 void conn_watch(struct conn *conn);
 void conn_unwatch(struct conn *conn);
+
+/* Sends what was written in this turn of the loop, for all. */
+void conn_send_unsent(struct conn_shared *shared);
+void conn_forget_unsent(struct conn *conn);

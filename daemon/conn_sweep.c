@@ -69,15 +69,33 @@ void conn_unwatch(struct conn *conn)
     DL_DELETE(conn->shared->watched, conn); // NOLINT(clang-analyzer-core.NullDereference): it is in
 }
 
+static void on_before(uv_prepare_t *prepare)
+{
+    conn_send_unsent(prepare->data);
+}
+
+static void on_after(uv_check_t *check)
+{
+    conn_send_unsent(check->data);
+}
+
 void conn_shared_open(struct conn_shared *shared, uv_loop_t *loop)
 {
     shared->loop = loop;
-    shared->watched = NULL;
     uv_timer_init(loop, &shared->sweep);
-    shared->sweep.data = shared;
+    uv_prepare_init(loop, &shared->before);
+    uv_check_init(loop, &shared->after);
+    shared->sweep.data = shared->before.data = shared->after.data = shared;
+    uv_prepare_start(&shared->before, on_before);
+    uv_check_start(&shared->after, on_after);
+    uv_unref((uv_handle_t *)&shared->before); /* these alone are no reason to run */
+    uv_unref((uv_handle_t *)&shared->after);
 }
 
 void conn_shared_close(struct conn_shared *shared)
 {
+    buffer_finish(&shared->spare);
     uv_close((uv_handle_t *)&shared->sweep, NULL);
+    uv_close((uv_handle_t *)&shared->before, NULL);
+    uv_close((uv_handle_t *)&shared->after, NULL);
 }

@@ -336,8 +336,8 @@ static void start(struct fetch *fetch)
     start_transfer(fetch);
 }
 
-struct fetch *fetch_create(const struct fetch_context *context, struct request *request, uid_t uid,
-                           const struct fetch_events *events, void *ctx)
+struct fetch *fetch_create(const struct fetch_context *context, struct request *request,
+                           struct stall_group *group, const struct fetch_events *events, void *ctx)
 {
     struct fetch *fetch = calloc(1, sizeof *fetch);
     if (!fetch) {
@@ -356,7 +356,7 @@ struct fetch *fetch_create(const struct fetch_context *context, struct request *
     };
     uv_timer_init(context->loop, &fetch->timer);
     fetch->timer.data = fetch;
-    fetch_flow_init(fetch, uid);
+    fetch_flow_init(fetch, group);
     start(fetch);
     return fetch;
 }

@@ -85,11 +85,12 @@ struct fetch_events {
 };
 
 /*
- * Takes the request and starts. NULL if memory is exhausted; the request is gone then too. `uid`:
- * the user who pays for what it holds. No event comes before this has returned.
+ * Takes the request and starts. NULL if memory is exhausted; the request is gone then too. `group`:
+ * the client who does not take its body, when that is so; it outlives the fetch. No event comes
+ * before this has returned.
  */
-struct fetch *fetch_create(const struct fetch_context *context, struct request *request, uid_t uid,
-                           const struct fetch_events *events, void *ctx);
+struct fetch *fetch_create(const struct fetch_context *context, struct request *request,
+                           struct stall_group *group, const struct fetch_events *events, void *ctx);
 
 /* How many bytes of its body it holds: the sum of what on_hold allowed. */
 size_t fetch_get_held_bytes(const struct fetch *fetch);
@@ -103,10 +104,10 @@ const struct request *fetch_get_request(const struct fetch *fetch);
 void fetch_add_window(struct fetch *fetch, uint64_t bytes);
 
 /*
- * There is no room for now: a streamed body has to wait, and has_room is asked, so that it goes on
- * later. Ends nothing; also from inside libcurl.
+ * A streamed body has to wait until fetch_resume(). False, and nothing is done, where that is of no
+ * use: see transfer_hold(). Ends nothing; also from inside libcurl.
  */
-void fetch_hold(struct fetch *fetch);
+bool fetch_hold(struct fetch *fetch);
 
 /* There is room again. */
 void fetch_resume(struct fetch *fetch);

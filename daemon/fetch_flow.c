@@ -64,10 +64,10 @@ static void stall_anew(struct fetch *fetch)
     fetch_touch(fetch);
 }
 
-void fetch_flow_init(struct fetch *fetch, uid_t uid)
+void fetch_flow_init(struct fetch *fetch, struct stall_group *group)
 {
     fetch->flow.window = fetch->request->window_bytes;
-    fetch->flow.stall = (struct stall_entry){.uid = uid, .measure = measure, .evict = evict};
+    fetch->flow.stall = (struct stall_entry){.group = group, .measure = measure, .evict = evict};
 }
 
 void fetch_flow_finish(struct fetch *fetch)
@@ -108,12 +108,12 @@ int fetch_flow_take(struct fetch *fetch, const uint8_t *bytes, size_t length, st
     return FETCHPOOL_INTERNAL;
 }
 
-void fetch_hold(struct fetch *fetch)
+bool fetch_hold(struct fetch *fetch)
 {
-    if (!fetch->has_begun || fetch->state != FETCH_RECEIVING || fetch->events->has_room(fetch->ctx))
-        return;
+    if (!fetch->has_begun || fetch->state != FETCH_RECEIVING || !transfer_hold(fetch->transfer))
+        return false;
     stall(fetch);
-    transfer_hold(fetch->transfer);
+    return true;
 }
 
 /* ---- Going on ------------------------------------------------------------------------------- */

@@ -101,7 +101,7 @@ uint64_t fetch_patience_ends_ns(const struct fetch *fetch);
 
 /* ---- fetch_flow.c --------------------------------------------------------------------------- */
 
-void fetch_flow_init(struct fetch *fetch, uid_t uid);
+void fetch_flow_init(struct fetch *fetch, struct stall_group *group);
 void fetch_flow_finish(struct fetch *fetch);
 
 /* Sends, keeps or refuses bytes of the body: as transfer's on_body. */

@@ -5,6 +5,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ static void on_closed(void *ctx)
     struct session *session = ctx;
     struct session_set *set = session->set;
     session_abandon_calls(session);
+    stall_group_finish(set->fetches->stalls, &session->group);
     DL_DELETE(set->first, session);
     set->count--;
     free(session->name);
@@ -221,6 +223,11 @@ static void on_end(void *ctx)
     session_end_input(session);
 }
 
+static void on_full(void *ctx)
+{
+    session_hold_streams(ctx);
+}
+
 static void on_room(void *ctx)
 {
     session_give_room(ctx);
@@ -231,12 +238,28 @@ static const struct conn_events conn_events = {
     .on_line = on_line,
     .on_fault = on_fault,
     .on_end = on_end,
+    .on_full = on_full,
     .on_room = on_room,
     .on_gone = on_gone,
     .on_closed = on_closed,
 };
 
 /* ---- Life ----------------------------------------------------------------------------------- */
+
+static struct session *session_of(struct stall_group *group)
+{
+    return (struct session *)((char *)group - offsetof(struct session, group));
+}
+
+static void on_hold(struct stall_group *group)
+{
+    session_hold_streams(session_of(group));
+}
+
+static void on_release(struct stall_group *group)
+{
+    session_give_room(session_of(group));
+}
 
 int session_accept(struct session_set *set, uv_stream_t *server)
 {
@@ -249,6 +272,11 @@ int session_accept(struct session_set *set, uv_stream_t *server)
         free(session);
         return result;
     }
+    session->group = (struct stall_group){
+        .uid = conn_get_peer(session->conn).uid,
+        .on_hold = on_hold,
+        .on_release = on_release,
+    };
     DL_APPEND(set->first, session);
     set->count++;
     set->fetches->stats->clients_accepted++;

@@ -141,39 +141,29 @@ static int on_response(void *ctx, const struct wire_response *response, struct w
     return FETCHPOOL_CLIENT_TOO_SLOW;
 }
 
-/* Where there is no room, the calls get it in the order in which they asked. */
+/* The calls get room in the order in which they asked for it. */
+static void join_crowd(struct call *call)
+{
+    if (!call->wants_room)
+        DL_APPEND(call->session->crowded, call);
+    call->wants_room = true;
+}
+
 static bool has_room(void *ctx)
 {
     struct call *call = ctx;
-    struct session *session = call->session;
-    if (conn_has_room(session->conn))
+    if (conn_has_room(call->session->conn))
         return true;
-    if (!call->wants_room)
-        DL_APPEND(session->crowded, call);
-    call->wants_room = true;
+    join_crowd(call);
     return false;
-}
-
-/* Without this each would stop only when some of its body has come in vain, and over HTTP/2 one
- * that has not stopped yet brings some of all. */
-static void hold_streams(struct session *session)
-{
-    struct call *call, *next;
-    HASH_ITER (hh, session->calls, call, next) {
-        if (call->is_stream)
-            fetch_hold(call->fetch);
-    }
 }
 
 static void on_data(void *ctx, const uint8_t *bytes, size_t length)
 {
     const struct call *call = ctx;
-    struct session *session = call->session;
     uint8_t head[WIRE_DATA_HEAD_BYTES];
     size_t head_length = wire_data_head(head, call->id, length);
-    conn_write(session->conn, head, head_length, bytes, length);
-    if (!conn_has_room(session->conn))
-        hold_streams(session);
+    conn_write(call->session->conn, head, head_length, bytes, length);
 }
 
 static void on_grant(void *ctx, uint64_t bytes)
@@ -191,9 +181,21 @@ static const struct fetch_events fetch_events = {
     .on_end = on_fetch_end,
 };
 
+/* Without this each would stop only when some of its body has come in vain, and over HTTP/2 one
+ * that has not stopped yet brings some of all. */
+void session_hold_streams(struct session *session)
+{
+    struct call *call, *next;
+    HASH_ITER (hh, session->calls, call, next) {
+        if (call->is_stream && fetch_hold(call->fetch))
+            join_crowd(call);
+    }
+}
+
 /*
- * The next to get room: the first that asked. Those of which something has come already go before
- * the others, or more would be read for these while that waits.
+ * The next to get room: the first that asked of which something has come already, or more would be
+ * read for others while that waits; then the first that asked. The latter not while the session
+ * holds its streams.
  */
 static struct call *next_in_crowd(const struct session *session)
 {
@@ -202,13 +204,13 @@ static struct call *next_in_crowd(const struct session *session)
         if (fetch_get_waiting_bytes(call->fetch) > 0)
             return call;
     }
-    return session->crowded;
+    return session->group.is_holding ? NULL : session->crowded;
 }
 
 void session_give_room(struct session *session)
 {
-    while (session->crowded && conn_has_room(session->conn)) {
-        struct call *call = next_in_crowd(session);
+    struct call *call;
+    while (conn_has_room(session->conn) && (call = next_in_crowd(session))) {
         DL_DELETE(session->crowded, call);
         call->wants_room = false;
         fetch_resume(call->fetch); /* it may ask again, or end */
@@ -271,8 +273,8 @@ static struct call *start_call(struct session *session, uint32_t id, struct requ
         request_destroy(request);
         return NULL;
     }
-    call->fetch = fetch_create(session->set->fetches, request, conn_get_peer(session->conn).uid,
-                               &fetch_events, call);
+    call->fetch = fetch_create(session->set->fetches, request, &session->group, &fetch_events,
+                               call);
     if (call->fetch)
         return call;
     remove_call(call);

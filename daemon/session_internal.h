@@ -27,6 +27,7 @@ struct session {
     char *tag;            /* of the latest fetch that had one */
     uint64_t requests;
     size_t held_bytes; /* of bodies that come in */
+    struct stall_group group;
     bool said_hello;
     bool has_input_ended;
     struct session *prev, *next;
@@ -49,6 +50,8 @@ void session_abandon_calls(struct session *session);
 /* Answers, with an error if it cannot start. */
 void session_start_fetch(struct session *session, uint32_t id, const struct wire_fetch *asked);
 void session_refuse_fetch(struct session *session, uint32_t id, int code, const char *message);
+/* The client's socket is full: what comes for it has to wait. Also from inside libcurl. */
+void session_hold_streams(struct session *session);
 /* The client's socket has room: those that want it get it. */
 void session_give_room(struct session *session);
 /* The client sends no more. */

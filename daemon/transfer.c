@@ -89,14 +89,16 @@ static void unpause(struct transfer *transfer)
     on_job_done(&transfer->job, code);
 }
 
-void transfer_hold(struct transfer *transfer)
+bool transfer_hold(struct transfer *transfer)
 {
     bool is_multiplexed = transfer->has_head && strcmp(transfer->head.http, "2") == 0;
     if (transfer->is_done || transfer->is_receive_paused || transfer->request->has_upload ||
         !is_multiplexed)
-        return;
+        return false;
     transfer->is_receive_paused = true;
+    transfer->refused_at = UINT64_MAX; /* nothing was */
     curl_easy_pause(transfer->job.easy, CURLPAUSE_ALL);
+    return true;
 }
 
 void transfer_resume_receiving(struct transfer *transfer)

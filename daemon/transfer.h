@@ -66,11 +66,12 @@ int transfer_create(struct transfer **out_transfer, struct pool *pool, const str
 bool transfer_is_waiting(const struct transfer *transfer);
 
 /*
- * Nobody takes the body for now, so it should not come. Over HTTP/1.1 this does nothing: bytes that
- * are refused stop the connection. Over HTTP/2 they stop one stream, and each of the others would
- * have the connection read until bytes of its own came. Also from inside libcurl.
+ * Nobody takes the body for now, so it should not come. Returns false, and does nothing, over
+ * HTTP/1.1: bytes that are refused stop the connection. Over HTTP/2 they stop one stream, and each
+ * of the others would have the connection read until bytes of its own came. Also from inside
+ * libcurl.
  */
-void transfer_hold(struct transfer *transfer);
+bool transfer_hold(struct transfer *transfer);
 
 /*
  * Go on after a hold, or after on_body or on_read have asked to wait. Either may call on_body,

@@ -76,6 +76,7 @@ static void begin_head(struct transfer *transfer, struct wire_str line)
     const char *space = memchr(line.data, ' ', line.length);
     field_list_clear(&transfer->fields);
     transfer->is_refusing_expect = false;
+    transfer->answered_ns = uv_hrtime(); /* an interim answer is none */
     transfer->head.http = version_name(line);
     transfer->head.status = space ? (unsigned)strtoul(space + 1, NULL, 10) : 0;
 }
