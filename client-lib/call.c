@@ -2,19 +2,144 @@
 #include "call.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/uio.h>
 
 #include "deadline.h"
-#include "fetchpool_wire.h"
+#include "failure.h"
+#include "reader.h"
 #include "response.h"
 
-/* The id of every channel's first message. Requests have others: see client_next_id(). */
-#define HELLO_ID 0
+/* How long the daemon has to end a request that one of the caller's functions has stopped, for the
+ * channel to be used again. It does so at once; more means that it is busy, and a socket is cheap.
+ */
+#define CANCEL_WAIT_MS 100
 
-/* A hello with the longest name that makes sense is far below it. */
-#define HELLO_MAX_BYTES 4096
+void call_init(struct call *call, struct fetchpool *client, const struct fetchpool_request *request)
+{
+    *call = (struct call){.client = client};
+    exchange_init(&call->exchange, client_next_id(client), request);
+    buffer_init(&call->message, WIRE_MAX_MESSAGE_BYTES);
+}
+
+void call_finish(struct call *call)
+{
+    exchange_finish(&call->exchange);
+    buffer_finish(&call->message);
+}
+
+/* The daemon's own default is only known once it has answered hello, so this is asked anew. */
+static int64_t call_deadline(const struct call *call, const struct channel *channel)
+{
+    return patience_end(&call->exchange.patience, channel->daemon_timeout_ms);
+}
+
+static bool is_running(const struct call *call)
+{
+    return call->exchange.state == EXCHANGE_WAITING || call->exchange.state == EXCHANGE_STREAMING;
+}
+
+/* ---- The conversation ------------------------------------------------------------------------ */
+
+static struct exchange *find_only(void *ctx, uint32_t id)
+{
+    struct exchange *exchange = ctx;
+    return exchange->id == id ? exchange : NULL;
+}
+
+/* Sends what can be sent. What the daemon does not take any more is no reason not to listen: it may
+ * have said why. */
+static int send_some(struct call *call, struct channel *channel)
+{
+    struct outbox *outbox = &channel->outbox;
+    uint64_t gone = outbox->gone;
+    int result = channel_flush(channel);
+    while (result == 0 && exchange_can_upload(&call->exchange)) {
+        exchange_put_upload(&call->exchange, outbox);
+        result = channel_flush(channel);
+    }
+    if (outbox->gone > gone)
+        patience_renew(&call->exchange.patience);
+    return result == -ENOMEM ? result : 0;
+}
+
+/* Takes all the messages that have come, and grants as their bodies are taken. */
+static int take_messages(struct call *call, struct channel *channel, struct wire_why *why)
+{
+    struct exchange *exchange = &call->exchange;
+    int result = 1;
+    while (result > 0 && exchange->state != EXCHANGE_ENDED) {
+        struct exchange *taker;
+        result = reader_take(channel, find_only, exchange, &taker, why);
+        exchange_put_grant(exchange, &channel->outbox.bytes);
+        if (result > 0 && outbox_waiting(&channel->outbox) > 0)
+            result = channel_flush(channel) == -ENOMEM ? -ENOMEM : 1;
+    }
+    return result < 0 ? result : 0;
+}
+
+/* A stream's next bytes are most often there already; an answer hardly ever is. */
+static int receive_some(struct call *call, struct channel *channel, int64_t deadline)
+{
+    int result = -EAGAIN;
+    if (call->exchange.state == EXCHANGE_STREAMING && deadline_left_ms(deadline) > 0)
+        result = channel_receive(channel);
+    if (result != -EAGAIN)
+        return result;
+    result = channel_wait(channel, deadline);
+    if (result == 0)
+        result = channel_receive(channel);
+    return result == -EAGAIN ? 0 : result;
+}
+
+/* Until the exchange has ended or is to be stopped. 0, or why the channel is of no more use. */
+static int converse(struct call *call, struct channel *channel, struct wire_why *why)
+{
+    for (;;) {
+        int result = take_messages(call, channel, why);
+        if (result == 0 && is_running(call))
+            result = send_some(call, channel);
+        if (result < 0 || !is_running(call))
+            return result;
+        result = receive_some(call, channel, call_deadline(call, channel));
+        if (result < 0)
+            return result;
+    }
+}
+
+/* ---- Afterwards ------------------------------------------------------------------------------ */
+
+/* Reads on to the request's end, so that nothing of it is taken for the next one's. */
+static int see_out(struct call *call, struct channel *channel, int64_t deadline)
+{
+    int result = 0;
+    wire_put_cancel(&channel->outbox.bytes, call->exchange.id);
+    while (result == 0 && call->exchange.state != EXCHANGE_ENDED) {
+        struct wire_why why;
+        result = channel_flush(channel);
+        if (result == 0 || result == -EAGAIN)
+            result = channel_wait(channel, deadline);
+        if (result == 0)
+            result = channel_receive(channel);
+        if (result == -EAGAIN)
+            result = 0;
+        if (result == 0)
+            result = take_messages(call, channel, &why);
+    }
+    return result;
+}
+
+/* Takes the channel. It is fit for another request if this one's last byte has gone both ways. */
+static void part_with(struct call *call, struct channel *channel)
+{
+    bool is_fit = call->exchange.response->code != FETCHPOOL_BAD_REPLY;
+    if (call->exchange.state == EXCHANGE_STOPPING)
+        is_fit = see_out(call, channel, deadline_now() + CANCEL_WAIT_MS) == 0;
+    if (is_fit && channel_flush(channel) == 0)
+        client_give_channel(call->client, channel);
+    else
+        channel_destroy(channel);
+}
+
+/* ---- Attempts -------------------------------------------------------------------------------- */
 
 /* What one attempt came to. */
 struct outcome {
@@ -22,157 +147,22 @@ struct outcome {
     bool may_resend;                     /* the daemon cannot have acted on the request */
 };
 
-void call_init(struct call *call, struct fetchpool *client)
+static struct outcome outcome_of(struct call *call, bool is_unread)
 {
-    *call = (struct call){
-        .client = client,
-        .id = client_next_id(client),
-        .started = deadline_now(),
-    };
-    buffer_init(&call->message, WIRE_MAX_MESSAGE_BYTES);
+    return (struct outcome){.response = exchange_take_response(&call->exchange),
+                            .may_resend = is_unread && !call->exchange.is_called};
 }
 
-void call_finish(struct call *call)
+static struct fetchpool_response *failure_of(const struct call *call, const struct channel *channel,
+                                             int error, const struct wire_why *why)
 {
-    buffer_finish(&call->message);
-}
-
-/* The daemon's own default is only known once it has answered hello, so this is asked anew. */
-static int64_t call_deadline(const struct call *call, const struct channel *channel)
-{
-    uint64_t timeout_ms = call->timeout_ms;
-    if (timeout_ms == 0 && channel)
-        timeout_ms = channel->daemon_timeout_ms;
-    if (timeout_ms == 0)
-        timeout_ms = FETCHPOOL_DEFAULT_TIMEOUT_MS;
-    return call->started + (int64_t)timeout_ms + call->grace_ms;
-}
-
-/* ---- Failures -------------------------------------------------------------------------------- */
-
-static struct fetchpool_response *not_connected(const struct call *call, int error)
-{
-    char text[128];
-    const char *reason = strerror_r(-error, text, sizeof text);
-    if (error == -ENOMEM)
-        return response_no_memory();
-    if (error == -ENAMETOOLONG)
-        reason = "the path is too long for a Unix socket, which takes 107 bytes";
-    if (error == -ETIMEDOUT)
-        reason = "the daemon did not accept in time";
-    return response_failed(FETCHPOOL_NO_DAEMON, "connect to fetchpoold at %s failed: %s",
-                           call->client->path, reason);
-}
-
-static struct fetchpool_response *not_read(const struct call *call)
-{
-    return response_failed(FETCHPOOL_NO_DAEMON,
-                           "fetchpoold at %s closed the socket before it had read the request",
-                           call->client->path);
-}
-
-static struct fetchpool_response *no_answer(const struct call *call, const struct channel *channel,
-                                            int error)
-{
-    char text[128];
     const char *path = call->client->path;
-    switch (error) {
-    case -ENOMEM:
-        return response_unreadable();
-    case -ETIMEDOUT:
-        return response_failed(FETCHPOOL_DEADLINE, "fetchpoold at %s did not answer within %lld ms",
-                               path, (long long)(call_deadline(call, channel) - call->started));
-    case -EBADMSG:
-        return response_failed(FETCHPOOL_BAD_REPLY, "what answers at %s is no fetchpoold: %s", path,
-                               channel->inbox.scanner.reason);
-    case -ENODATA:
-        return response_failed(FETCHPOOL_LOST, "fetchpoold at %s went away before it answered",
-                               path);
-    default:
-        return response_failed(FETCHPOOL_LOST, "reading from fetchpoold at %s failed: %s", path,
-                               strerror_r(-error, text, sizeof text));
-    }
-}
-
-/* ---- Receiving ------------------------------------------------------------------------------- */
-
-/* Notes the timeout that holds where a request names none. */
-static void read_hello(struct channel *channel, const struct wire_message *message)
-{
-    const struct fetchpool_value *limits = fetchpool_value_get(message->result, "limits");
-    int64_t timeout_ms = fetchpool_value_integer(fetchpool_value_get(limits, "timeout"));
-    if (timeout_ms > 0 && timeout_ms <= UINT32_MAX)
-        channel->daemon_timeout_ms = (uint64_t)timeout_ms;
-}
-
-/* Everything that is not the answer: what nobody waits for here is passed over. */
-static void take_note(struct channel *channel, const struct wire_message *message)
-{
-    if (message->kind == WIRE_RESPONSE && message->id == HELLO_ID)
-        read_hello(channel, message);
-    else if (message->kind == WIRE_NOTIFICATION && wire_str_is(message->method, "goaway"))
-        channel->is_leaving = true;
-}
-
-/* Reads one message. NULL if it was not the answer. Takes the letter. */
-static struct fetchpool_response *read_letter(const struct call *call, struct channel *channel,
-                                              struct letter letter)
-{
-    struct wire_message message;
-    struct wire_why why;
-    int result = wire_message_open(&message, letter.bytes, letter.length, &why);
-    if (result < 0) {
-        free(letter.bytes);
-        if (result == -ENOMEM)
-            return response_unreadable();
-        return response_failed(FETCHPOOL_BAD_REPLY, "what answers at %s is no fetchpoold: %s",
-                               call->client->path, why.text);
-    }
-    if (message.kind == WIRE_RESPONSE && message.id == call->id)
-        return response_of(letter, &message, call->is_fetch);
-    take_note(channel, &message);
-    wire_message_close(&message);
-    free(letter.bytes);
-    return NULL;
-}
-
-/* Waits for the answer. 0 and a response, or what channel_receive() said. */
-static int receive_answer(const struct call *call, struct channel *channel,
-                          struct fetchpool_response **out_response)
-{
-    struct fetchpool_response *response = NULL;
-    while (!response) {
-        struct letter letter;
-        int result = channel_receive(channel, &letter, call_deadline(call, channel));
-        if (result < 0)
-            return result;
-        response = read_letter(call, channel, letter);
-    }
-    *out_response = response;
-    return 0;
-}
-
-/* ---- Sending --------------------------------------------------------------------------------- */
-
-/* A new channel's hello goes out in the same system call as its first request. */
-static int send_request(const struct call *call, struct channel *channel)
-{
-    struct buffer hello;
-    struct wire_hello greeting = {.client = wire_str_of(client_name(call->client)),
-                                  .version = wire_str_of(fetchpool_version())};
-    buffer_init(&hello, HELLO_MAX_BYTES);
-    if (!channel->is_greeted)
-        wire_hello_encode(&hello, HELLO_ID, &greeting);
-    if (hello.error < 0)
-        buffer_truncate(&hello, 0); /* it is optional: the request goes without */
-    struct iovec pieces[] = {
-        {.iov_base = hello.data, .iov_len = hello.length},
-        {.iov_base = call->message.data, .iov_len = call->message.length},
-    };
-    int result = channel_send(channel, pieces, 2, call_deadline(call, channel));
-    channel->is_greeted = true;
-    buffer_finish(&hello);
-    return result;
+    if (error == -EBADMSG)
+        return failure_to_understand(path, why->text);
+    if (error == -ETIMEDOUT)
+        return failure_to_answer(path, patience_span_ms(&call->exchange.patience,
+                                                        channel->daemon_timeout_ms));
+    return failure_to_receive(path, error);
 }
 
 /*
@@ -183,47 +173,55 @@ static int send_request(const struct call *call, struct channel *channel)
  * closed with bytes unread or before it was accepted (unix(7) has no word on it, the kernel's
  * unix_release_sock() has); a channel carries one request at a time and all earlier ones were
  * answered, so the unread bytes are the end of this one. An end of file after a whole request
- * proves nothing: the daemon may have read it, acted on it, and died.
+ * proves nothing: the daemon may have read it, acted on it, and died. Nor does ECONNRESET once
+ * more has been sent than the request: but that is upload or a grant, and then a function was
+ * called.
  *
  * The daemon refuses a message that is too large by an answer and a close, without reading the
  * rest: so after a failed send there may still be an answer, and it says more than the error does.
  */
-static struct outcome attempt(const struct call *call, struct channel *channel)
+static struct outcome attempt(struct call *call, struct channel *channel)
 {
-    struct fetchpool_response *response;
-    int sent = send_request(call, channel);
-    int received = sent;
+    struct wire_why why;
+    channel_greet(channel, client_name(call->client));
+    int sent = channel_send(channel, &call->message, call_deadline(call, channel));
+    int result = sent;
     if (sent != -ETIMEDOUT)
-        received = receive_answer(call, channel, &response);
-    if (received < 0) {
-        bool is_unread = received != -ETIMEDOUT && (sent < 0 || received == -ECONNRESET);
-        response = is_unread ? not_read(call) : no_answer(call, channel, received);
+        result = converse(call, channel, &why);
+    if (result < 0) {
+        bool is_reset = result == -ECONNRESET || channel->send_error == -ECONNRESET;
+        bool is_unread = result != -ETIMEDOUT && (sent < 0 || is_reset) &&
+                         !call->exchange.is_called;
+        exchange_fail(&call->exchange, is_unread ? failure_to_be_read(call->client->path)
+                                                 : failure_of(call, channel, result, &why));
         channel_destroy(channel);
-        return (struct outcome){.response = response, .may_resend = is_unread};
+        return outcome_of(call, is_unread);
     }
-    bool is_unread = response->code == FETCHPOOL_SHUTTING_DOWN;
-    if (sent < 0 || is_unread || response->code == FETCHPOOL_BAD_REPLY)
-        channel_destroy(channel);
-    else
-        client_give_channel(call->client, channel);
-    return (struct outcome){.response = response, .may_resend = is_unread};
+    struct fetchpool_response *response = call->exchange.response;
+    bool is_refused = response->code == FETCHPOOL_SHUTTING_DOWN && response->fetch.status == 0;
+    if (is_refused)
+        channel->is_leaving = true;
+    part_with(call, channel);
+    return outcome_of(call, is_refused);
 }
 
-static struct outcome attempt_anew(const struct call *call)
+static struct outcome attempt_anew(struct call *call)
 {
     struct channel *channel;
-    int result = channel_create(&channel, call->client->path, call_deadline(call, NULL));
-    if (result < 0)
-        return (struct outcome){.response = not_connected(call, result)};
-    return attempt(call, channel);
+    int64_t deadline = patience_end(&call->exchange.patience, 0);
+    int result = channel_create(&channel, call->client->path, deadline);
+    if (result == 0)
+        return attempt(call, channel);
+    return (struct outcome){.response = failure_to_connect(call->client->path, result)};
 }
 
-static struct fetchpool_response *run_encoded(const struct call *call)
+static struct fetchpool_response *run_encoded(struct call *call)
 {
     struct channel *channel = client_take_channel(call->client);
     struct outcome first = channel ? attempt(call, channel) : attempt_anew(call);
     if (!first.may_resend)
         return first.response;
+    exchange_rewind(&call->exchange);
     struct fetchpool_response *second = attempt_anew(call).response;
     /* "I am shutting down" is the better news where nobody has come after it. */
     if (first.response->code == FETCHPOOL_SHUTTING_DOWN && second->code == FETCHPOOL_NO_DAEMON) {
@@ -236,14 +234,10 @@ static struct fetchpool_response *run_encoded(const struct call *call)
 
 struct fetchpool_response *call_run(struct call *call)
 {
-    switch (call->message.error) {
-    case 0:
-        return run_encoded(call);
-    case -EMSGSIZE:
-        return response_failed(FETCHPOOL_TOO_LARGE,
-                               "the request is larger than the %llu bytes of the protocol",
-                               (unsigned long long)WIRE_MAX_MESSAGE_BYTES);
-    default:
-        return response_no_memory();
-    }
+    if (call->message.error < 0)
+        return failure_to_encode(call->message.error);
+    struct fetchpool_response *response = run_encoded(call);
+    if (response->code == FETCHPOOL_STOPPED)
+        errno = call->exchange.stop_errno; /* of the function that stopped it */
+    return response;
 }

@@ -1,9 +1,9 @@
 /*
- * call: one request to the daemon and the wait for its answer: encode, send, receive, and once
- * more if that can do no harm.
+ * call: one request to the daemon and the wait for its answer: send, receive, stream both ways, and
+ * once more if that can do no harm.
  *
- * It decides what may be sent again and which of the library's own codes a failure is. It knows
- * sockets only as channels and answers only as messages.
+ * It decides what may be sent again. What messages mean is the exchange's; sockets it knows only as
+ * channels.
  *
  *                        .--- cannot connect ------------------------------> NO_DAEMON
  *     take or open a channel
@@ -11,27 +11,26 @@
  *                                '---- all went --- answer ----------------> it; 106: again
  *                                               '-- end of stream ---------> LOST
  *                                               '-- deadline --------------> DEADLINE
+ *                                               '-- a function stops ------> STOPPED
  *                                               '-- not the protocol ------> BAD_REPLY
+ *
+ * "Again" only while none of the caller's functions has been called.
  */
 #pragma once
 
 #include "buffer.h"
 #include "client.h"
-
-#include <stdbool.h>
-#include <stdint.h>
+#include "exchange.h"
 
 struct call {
     struct fetchpool *client;
-    uint32_t id;
-    bool is_fetch;
+    struct exchange exchange;
     struct buffer message; /* owned; to be filled between call_init() and call_run() */
-    int64_t started;
-    uint32_t timeout_ms; /* 0: the daemon's own default */
-    uint32_t grace_ms;   /* how much longer than that to wait for it to say so */
 };
 
-void call_init(struct call *call, struct fetchpool *client);
+/* Of a request, or of a query where that is NULL. */
+void call_init(struct call *call, struct fetchpool *client,
+               const struct fetchpool_request *request);
 void call_finish(struct call *call);
 
 /* Never NULL; the caller owns the response. */

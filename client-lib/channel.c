@@ -2,7 +2,8 @@
  * channel: see channel.h. The socket itself stays in blocking mode, for connect(2): on a Unix
  * socket whose backlog is full it waits, within SO_SNDTIMEO, where a non-blocking one would fail
  * with EAGAIN and could not be polled. That wait is how a request survives a restart of a daemon
- * whose socket systemd holds. Every other call passes MSG_DONTWAIT and waits in poll(2).
+ * whose socket systemd holds. Every other call passes MSG_DONTWAIT and waits in poll(2). Only
+ * channel_create_now(), whose caller may not wait, has a non-blocking socket.
  */
 #include "channel.h"
 
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "deadline.h"
+#include "fetchpool_wire.h"
 
 static int set_connect_timeout(int fd, int left_ms)
 {
@@ -43,17 +45,27 @@ static int connect_before(int fd, const struct sockaddr_un *address, int64_t dea
     }
 }
 
-static int open_socket(int *out_fd, const char *path, int64_t deadline)
+static int connect_now(int fd, const struct sockaddr_un *address)
+{
+    int result;
+    do
+        result = connect(fd, (const struct sockaddr *)address, sizeof *address);
+    while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : 0;
+}
+
+/* Without a deadline the socket is non-blocking. */
+static int open_socket(int *out_fd, const char *path, const int64_t *deadline)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(path);
     if (length >= sizeof address.sun_path)
         return -ENAMETOOLONG;
     memcpy(address.sun_path, path, length + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (deadline ? 0 : SOCK_NONBLOCK), 0);
     if (fd < 0)
         return -errno;
-    int result = connect_before(fd, &address, deadline);
+    int result = deadline ? connect_before(fd, &address, *deadline) : connect_now(fd, &address);
     if (result < 0)
         close(fd);
     else
@@ -61,19 +73,30 @@ static int open_socket(int *out_fd, const char *path, int64_t deadline)
     return result;
 }
 
-int channel_create(struct channel **out_channel, const char *path, int64_t deadline)
+static int create(struct channel **out_channel, const char *path, const int64_t *deadline)
 {
     struct channel *channel = malloc(sizeof *channel);
     if (!channel)
         return -ENOMEM;
     *channel = (struct channel){.fd = -1};
     inbox_init(&channel->inbox);
+    outbox_init(&channel->outbox);
     int result = open_socket(&channel->fd, path, deadline);
     if (result < 0)
         channel_destroy(channel);
     else
         *out_channel = channel;
     return result;
+}
+
+int channel_create(struct channel **out_channel, const char *path, int64_t deadline)
+{
+    return create(out_channel, path, &deadline);
+}
+
+int channel_create_now(struct channel **out_channel, const char *path)
+{
+    return create(out_channel, path, NULL);
 }
 
 void channel_destroy(struct channel *channel)
@@ -83,13 +106,48 @@ void channel_destroy(struct channel *channel)
     if (channel->fd >= 0)
         close(channel->fd);
     inbox_finish(&channel->inbox);
+    outbox_finish(&channel->outbox);
     free(channel);
 }
+
+/* ---- Hello and goaway ------------------------------------------------------------------------ */
+
+void channel_greet(struct channel *channel, const char *name)
+{
+    if (channel->is_greeted)
+        return;
+    struct wire_hello hello = {.client = wire_str_of(name),
+                               .version = wire_str_of(fetchpool_version())};
+    wire_hello_encode(&channel->outbox.bytes, CHANNEL_HELLO_ID, &hello);
+    if (channel->outbox.bytes.error < 0)
+        buffer_truncate(&channel->outbox.bytes, 0); /* it is optional: requests go without */
+    channel->is_greeted = true;
+}
+
+/* A limit that makes no sense is as good as none. */
+static uint64_t limit_in(const struct fetchpool_value *limits, const char *name)
+{
+    int64_t number = fetchpool_value_integer(fetchpool_value_get(limits, name));
+    return number > 0 && number <= UINT32_MAX ? (uint64_t)number : 0;
+}
+
+void channel_take_note(struct channel *channel, const struct wire_message *message)
+{
+    if (message->kind == WIRE_RESPONSE && message->id == CHANNEL_HELLO_ID) {
+        const struct fetchpool_value *limits = fetchpool_value_get(message->result, "limits");
+        channel->daemon_timeout_ms = limit_in(limits, "timeout");
+        channel->max_requests = limit_in(limits, "requests_per_client");
+    } else if (message->kind == WIRE_NOTIFICATION && wire_str_is(message->method, "goaway")) {
+        channel->is_leaving = true;
+    }
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 bool channel_is_quiet(const struct channel *channel)
 {
     struct pollfd poller = {.fd = channel->fd, .events = POLLIN};
-    if (channel->inbox.length > 0)
+    if (!inbox_is_empty(&channel->inbox))
         return false;
     return poll(&poller, 1, 0) == 0;
 }
@@ -110,67 +168,84 @@ static int wait_for(const struct channel *channel, short events, int64_t deadlin
     }
 }
 
-static void count_down(struct msghdr *message, size_t sent)
+int channel_wait(const struct channel *channel, int64_t deadline)
 {
-    while (message->msg_iovlen > 0 && sent >= message->msg_iov->iov_len) {
-        sent -= message->msg_iov->iov_len;
-        message->msg_iov++;
-        message->msg_iovlen--;
-    }
-    if (message->msg_iovlen > 0) {
-        message->msg_iov->iov_base = (char *)message->msg_iov->iov_base + sent;
-        message->msg_iov->iov_len -= sent;
-    }
+    bool has_more = channel->send_error == 0 && outbox_waiting(&channel->outbox) > 0;
+    return wait_for(channel, has_more ? POLLIN | POLLOUT : POLLIN, deadline);
 }
 
-int channel_send(struct channel *channel, struct iovec *pieces, size_t count, int64_t deadline)
+/* ---- Sending --------------------------------------------------------------------------------- */
+
+/* Sends what it can of both without waiting. 0 or -EAGAIN, or why nothing will go any more. */
+static int send_some(struct channel *channel, struct iovec *rest)
 {
-    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-    while (message.msg_iovlen > 0) {
-        ssize_t sent = sendmsg(channel->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        int result = 0;
-        if (sent >= 0)
-            count_down(&message, (size_t)sent);
-        else if (errno == EAGAIN)
-            result = wait_for(channel, POLLOUT, deadline);
-        else if (errno != EINTR)
-            result = -errno;
-        if (result < 0)
-            return result;
+    struct outbox *outbox = &channel->outbox;
+    size_t waiting = outbox_waiting(outbox);
+    struct iovec pieces[2] = {*rest};
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 1};
+    if (waiting > 0) {
+        pieces[0] = (struct iovec){outbox->bytes.data + outbox->sent, waiting};
+        pieces[1] = *rest;
+        message.msg_iovlen = 2;
     }
+    ssize_t sent = sendmsg(channel->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0)
+        return errno == EINTR ? 0 : -errno;
+    size_t first = (size_t)sent < waiting ? (size_t)sent : waiting;
+    size_t second = (size_t)sent - first;
+    outbox_sent(outbox, first);
+    outbox->gone += second;
+    rest->iov_base = (char *)rest->iov_base + second;
+    rest->iov_len -= second;
     return 0;
 }
 
-/* Puts what has come into the inbox. 0 if there may be more to take now. It waits first, since an
- * answer is hardly ever there at once. */
-static int receive_some(struct channel *channel, int64_t deadline)
+static int send_all(struct channel *channel, struct iovec *rest)
+{
+    int result = channel->outbox.bytes.error;
+    if (channel->send_error < 0)
+        return channel->send_error;
+    while (result == 0 && outbox_waiting(&channel->outbox) + rest->iov_len > 0)
+        result = send_some(channel, rest);
+    if (result != -EAGAIN)
+        channel->send_error = result;
+    return result;
+}
+
+int channel_send(struct channel *channel, const struct buffer *message, int64_t deadline)
+{
+    struct iovec rest = {.iov_base = message->data, .iov_len = message->length};
+    for (;;) {
+        int result = send_all(channel, &rest);
+        if (result == -EAGAIN)
+            result = wait_for(channel, POLLOUT, deadline);
+        else
+            return result;
+        if (result < 0)
+            return result;
+    }
+}
+
+int channel_flush(struct channel *channel)
+{
+    struct iovec nothing = {.iov_base = (char[]){0}, .iov_len = 0};
+    return send_all(channel, &nothing);
+}
+
+/* ---- Receiving ------------------------------------------------------------------------------- */
+
+int channel_receive(struct channel *channel)
 {
     uint8_t *space;
     size_t size;
     int result = inbox_space(&channel->inbox, &space, &size);
-    if (result == 0)
-        result = wait_for(channel, POLLIN, deadline);
     if (result < 0)
         return result;
     ssize_t received = recv(channel->fd, space, size, MSG_DONTWAIT);
     if (received == 0)
         return -ENODATA;
-    if (received > 0) {
-        inbox_filled(&channel->inbox, (size_t)received);
-        return 0;
-    }
-    return errno == EINTR || errno == EAGAIN ? 0 : -errno;
-}
-
-int channel_receive(struct channel *channel, struct letter *out_letter, int64_t deadline)
-{
-    for (;;) {
-        int result = inbox_take(&channel->inbox, out_letter);
-        if (result == 0)
-            result = receive_some(channel, deadline);
-        else if (result > 0)
-            return 0;
-        if (result < 0)
-            return result;
-    }
+    if (received < 0)
+        return errno == EINTR ? -EAGAIN : -errno;
+    inbox_filled(&channel->inbox, (size_t)received);
+    return 0;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hub.h"
 #include "path.h"
 
 struct fetchpool *fetchpool_open(const char *path)
@@ -32,10 +33,23 @@ static void drop_idle(struct fetchpool *client)
         channel_destroy(client->idle[--client->idle_count]);
 }
 
+/* A forked child has only copies of its parent's requests. */
+static void close_hub(struct fetchpool *client)
+{
+    struct hub *hub = client->hub;
+    if (!hub)
+        return;
+    if (hub->owner == getpid())
+        hub_destroy(hub);
+    else
+        hub_forget(hub);
+}
+
 void fetchpool_close(struct fetchpool *client)
 {
     if (!client)
         return;
+    close_hub(client);
     drop_idle(client);
     pthread_mutex_destroy(&client->lock);
     free(client->path);
@@ -117,7 +131,9 @@ struct channel *client_take_channel(struct fetchpool *client)
 
 void client_give_channel(struct fetchpool *client, struct channel *channel)
 {
-    if (!channel->is_leaving && channel->inbox.length == 0) {
+    if (!channel->is_leaving && inbox_is_empty(&channel->inbox)) {
+        inbox_trim(&channel->inbox);
+        outbox_finish(&channel->outbox);
         pthread_mutex_lock(&client->lock);
         if (client->idle_count < CLIENT_MAX_IDLE) {
             client->idle[client->idle_count++] = channel;

@@ -20,6 +20,8 @@
  */
 #define CLIENT_MAX_IDLE 8
 
+struct hub;
+
 struct fetchpool {
     char *path;
     char *name;          /* NULL: the process's */
@@ -28,6 +30,7 @@ struct fetchpool {
     pthread_mutex_t lock; /* over the two below */
     struct channel *idle[CLIENT_MAX_IDLE];
     size_t idle_count;
+    struct hub *hub; /* the asynchronous half, once it is used; of one thread at a time */
 };
 
 /* An idle channel that nothing has happened to, owned by the caller now; NULL if there is none. */

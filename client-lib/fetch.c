@@ -26,11 +26,8 @@ struct fetchpool_response *fetchpool_fetch(struct fetchpool *client,
     if (request->failure != FETCHPOOL_OK)
         return refused(request);
     struct call call;
-    call_init(&call, client);
-    call.is_fetch = true;
-    call.timeout_ms = request_timeout_ms(request);
-    call.grace_ms = FETCHPOOL_GRACE_MS;
-    wire_fetch_encode(&call.message, call.id, &request->fetch);
+    call_init(&call, client, request);
+    wire_fetch_encode(&call.message, call.exchange.id, &request->fetch);
     struct fetchpool_response *response = call_run(&call);
     call_finish(&call);
     return response;
@@ -54,9 +51,9 @@ struct fetchpool_response *fetchpool_query(struct fetchpool *client, const char 
     if (!client || !method)
         return bad_argument(client ? "the method" : "the client");
     struct call call;
-    call_init(&call, client);
-    call.timeout_ms = timeout_ms ? timeout_ms : FETCHPOOL_QUERY_TIMEOUT_MS;
-    wire_put_request(&call.message, call.id, method);
+    call_init(&call, client, NULL);
+    call.exchange.patience.timeout_ms = timeout_ms ? timeout_ms : FETCHPOOL_QUERY_TIMEOUT_MS;
+    wire_put_request(&call.message, call.exchange.id, method);
     struct fetchpool_response *response = call_run(&call);
     call_finish(&call);
     return response;

@@ -6,7 +6,7 @@
 
 #define FIELDS_AT_FIRST 8
 
-static int refuse(struct fetchpool_request *request, int code)
+int request_refuse(struct fetchpool_request *request, int code)
 {
     if (request && request->failure == FETCHPOOL_OK)
         request->failure = code;
@@ -25,7 +25,7 @@ static int replace(struct fetchpool_request *request, struct wire_str *str, cons
 {
     char *copy = text ? strdup(text) : NULL;
     if (text && !copy)
-        return refuse(request, FETCHPOOL_NO_MEMORY);
+        return request_refuse(request, FETCHPOOL_NO_MEMORY);
     drop(str);
     *str = wire_str_of(copy);
     return FETCHPOOL_OK;
@@ -81,7 +81,25 @@ uint32_t request_timeout_ms(const struct fetchpool_request *request)
     return timeout_ms == WIRE_UNSET ? 0 : (uint32_t)timeout_ms;
 }
 
+uint64_t request_phases_ms(const struct fetchpool_request *request)
+{
+    const struct wire_fetch *fetch = &request->fetch;
+    const uint64_t phases[] = {fetch->queue_timeout_ms, fetch->connect_timeout_ms,
+                               fetch->first_byte_timeout_ms, fetch->idle_timeout_ms};
+    uint64_t sum_ms = 0;
+    for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++)
+        sum_ms += phases[i] == WIRE_UNSET ? 0 : phases[i];
+    return sum_ms;
+}
+
 /* ---- Header fields and body ------------------------------------------------------------------ */
+
+static void drop_upload(struct fetchpool_request *request)
+{
+    request->fetch.upload = false;
+    request->fetch.upload_size = WIRE_UNSET;
+    request->functions.on_read = NULL;
+}
 
 static int reserve_field(struct fetchpool_request *request)
 {
@@ -101,15 +119,15 @@ int fetchpool_request_add_header(struct fetchpool_request *request, const char *
                                  const char *value)
 {
     if (!request || !name || !value)
-        return refuse(request, FETCHPOOL_BAD_ARGUMENT);
+        return request_refuse(request, FETCHPOOL_BAD_ARGUMENT);
     if (reserve_field(request) != FETCHPOOL_OK)
-        return refuse(request, FETCHPOOL_NO_MEMORY);
+        return request_refuse(request, FETCHPOOL_NO_MEMORY);
     struct wire_field field = {.name = wire_str_of(strdup(name)),
                                .value = wire_str_of(strdup(value))};
     if (!field.name.data || !field.value.data) {
         drop(&field.name);
         drop(&field.value);
-        return refuse(request, FETCHPOOL_NO_MEMORY);
+        return request_refuse(request, FETCHPOOL_NO_MEMORY);
     }
     request->fetch.fields[request->fetch.field_count++] = field;
     return FETCHPOOL_OK;
@@ -118,8 +136,48 @@ int fetchpool_request_add_header(struct fetchpool_request *request, const char *
 int fetchpool_request_set_body(struct fetchpool_request *request, const void *bytes, size_t length)
 {
     if (!request || (!bytes && length > 0))
-        return refuse(request, FETCHPOOL_BAD_ARGUMENT);
+        return request_refuse(request, FETCHPOOL_BAD_ARGUMENT);
+    drop_upload(request);
     request->fetch.body = (struct wire_str){bytes, length};
+    return FETCHPOOL_OK;
+}
+
+/* ---- Streams --------------------------------------------------------------------------------- */
+
+int fetchpool_request_set_on_headers(struct fetchpool_request *request,
+                                     fetchpool_on_headers on_headers, void *ctx)
+{
+    if (!request)
+        return FETCHPOOL_BAD_ARGUMENT;
+    request->functions.on_headers = on_headers;
+    request->functions.headers_ctx = ctx;
+    return FETCHPOOL_OK;
+}
+
+int fetchpool_request_set_on_body(struct fetchpool_request *request, fetchpool_on_body on_body,
+                                  void *ctx)
+{
+    if (!request)
+        return FETCHPOOL_BAD_ARGUMENT;
+    request->fetch.stream = on_body != NULL;
+    request->functions.on_body = on_body;
+    request->functions.body_ctx = ctx;
+    return FETCHPOOL_OK;
+}
+
+int fetchpool_request_set_upload(struct fetchpool_request *request, fetchpool_on_read on_read,
+                                 void *ctx, uint64_t size)
+{
+    if (!request)
+        return FETCHPOOL_BAD_ARGUMENT;
+    drop_upload(request);
+    request->fetch.body = (struct wire_str){0};
+    if (!on_read)
+        return FETCHPOOL_OK;
+    request->fetch.upload = true;
+    request->fetch.upload_size = size; /* FETCHPOOL_SIZE_UNKNOWN is WIRE_UNSET */
+    request->functions.on_read = on_read;
+    request->functions.read_ctx = ctx;
     return FETCHPOOL_OK;
 }
 
@@ -164,6 +222,11 @@ int fetchpool_request_set_max_body(struct fetchpool_request *request, uint64_t b
     return set_number(request, offsetof(struct wire_fetch, max_body), bytes);
 }
 
+int fetchpool_request_set_window(struct fetchpool_request *request, uint64_t bytes)
+{
+    return set_number(request, offsetof(struct wire_fetch, window), bytes);
+}
+
 int fetchpool_request_set_redirects(struct fetchpool_request *request, uint32_t count)
 {
     return set_number(request, offsetof(struct wire_fetch, redirects), count);
@@ -187,7 +250,7 @@ int fetchpool_request_set_http(struct fetchpool_request *request, enum fetchpool
         [FETCHPOOL_HTTP_2] = WIRE_HTTP_2,
     };
     if (!request || (unsigned)version > FETCHPOOL_HTTP_2)
-        return refuse(request, FETCHPOOL_BAD_ARGUMENT);
+        return request_refuse(request, FETCHPOOL_BAD_ARGUMENT);
     request->fetch.http = versions[version];
     return FETCHPOOL_OK;
 }
@@ -200,7 +263,7 @@ int fetchpool_request_set_retry(struct fetchpool_request *request, enum fetchpoo
         [FETCHPOOL_RETRY_ALWAYS] = WIRE_RETRY_ALWAYS,
     };
     if (!request || (unsigned)retry > FETCHPOOL_RETRY_ALWAYS)
-        return refuse(request, FETCHPOOL_BAD_ARGUMENT);
+        return request_refuse(request, FETCHPOOL_BAD_ARGUMENT);
     request->fetch.retry = retries[retry];
     return FETCHPOOL_OK;
 }
@@ -223,7 +286,7 @@ int fetchpool_request_set_tls_identity(struct fetchpool_request *request, const 
                                        const char *key)
 {
     if (!certificate != !key)
-        return refuse(request, FETCHPOOL_BAD_ARGUMENT);
+        return request_refuse(request, FETCHPOOL_BAD_ARGUMENT);
     int code = set_text(request, offsetof(struct wire_fetch, tls.cert), certificate);
     return code ? code : set_text(request, offsetof(struct wire_fetch, tls.key), key);
 }

@@ -35,6 +35,8 @@ void fetchpool_response_free(struct fetchpool_response *response)
     wire_response_finish(&response->fetch);
     wire_message_close(&response->query);
     free(response->letter.bytes);
+    free((void *)response->trailers);
+    free(response->last.bytes);
     free(response->sentence);
     free(response);
 }
@@ -98,6 +100,7 @@ static int read_fetch(struct fetchpool_response *response, const struct wire_mes
     end_string(letter, &fetch->http);
     end_string(letter, &fetch->url);
     end_string(letter, &fetch->connection.peer);
+    response->body_bytes = fetch->body.length;
     return 0;
 }
 
@@ -140,6 +143,60 @@ struct fetchpool_response *response_of(struct letter letter, struct wire_message
     }
     wire_message_close(message);
     return result < 0 ? give_up(response, result) : response;
+}
+
+/* ---- From the rest of a stream --------------------------------------------------------------- */
+
+struct fetchpool_response *response_after_head(struct fetchpool_response *head,
+                                               struct fetchpool_response *failure)
+{
+    if (!head || head == &no_memory || head == &unreadable)
+        return failure;
+    free(head->sentence);
+    head->code = failure->code;
+    head->error = failure->error;
+    head->sentence = failure->sentence;
+    head->fetch.body = (struct wire_str){0};
+    if (failure != &no_memory && failure != &unreadable) {
+        failure->sentence = NULL; /* it lives on in the head */
+        fetchpool_response_free(failure);
+    }
+    return head;
+}
+
+/* The fields are views into a message that goes away: into a copy of it instead. */
+static struct wire_str moved(struct wire_str str, struct letter from, const struct letter *to)
+{
+    if (str.length == 0)
+        return (struct wire_str){"", 0};
+    str.data = (const char *)to->bytes + (str.data - (const char *)from.bytes);
+    end_string(to, &str);
+    return str;
+}
+
+int response_end(struct fetchpool_response *response, const struct wire_end *end,
+                 struct letter view)
+{
+    if (end->timing.total_us > 0)
+        response->fetch.timing = end->timing;
+    if (end->trailer_count == 0)
+        return 0;
+    struct wire_field *fields = calloc(end->trailer_count, sizeof *fields);
+    struct letter copy = {.bytes = malloc(view.length + 1), .length = view.length};
+    if (!fields || !copy.bytes) {
+        free(fields);
+        free(copy.bytes);
+        return -ENOMEM;
+    }
+    memcpy(copy.bytes, view.bytes, view.length);
+    for (size_t i = 0; i < end->trailer_count; i++) {
+        fields[i].name = moved(end->trailers[i].name, view, &copy);
+        fields[i].value = moved(end->trailers[i].value, view, &copy);
+    }
+    response->last = copy;
+    response->trailers = fields;
+    response->trailer_count = end->trailer_count;
+    return 0;
 }
 
 /* ---- Accessors ------------------------------------------------------------------------------- */
@@ -220,6 +277,35 @@ const void *fetchpool_body(const struct fetchpool_response *response)
 size_t fetchpool_body_length(const struct fetchpool_response *response)
 {
     return response->fetch.body.length;
+}
+
+uint64_t fetchpool_body_bytes(const struct fetchpool_response *response)
+{
+    return response->body_bytes;
+}
+
+size_t fetchpool_trailer_count(const struct fetchpool_response *response)
+{
+    return response->trailer_count;
+}
+
+const char *fetchpool_trailer_name(const struct fetchpool_response *response, size_t index)
+{
+    return index < response->trailer_count ? text_of(response->trailers[index].name) : NULL;
+}
+
+const char *fetchpool_trailer_value(const struct fetchpool_response *response, size_t index)
+{
+    return index < response->trailer_count ? text_of(response->trailers[index].value) : NULL;
+}
+
+const char *fetchpool_trailer(const struct fetchpool_response *response, const char *name)
+{
+    for (size_t i = 0; name && i < response->trailer_count; i++) {
+        if (strcasecmp(fetchpool_trailer_name(response, i), name) == 0)
+            return fetchpool_trailer_value(response, i);
+    }
+    return NULL;
 }
 
 uint64_t fetchpool_connection_id(const struct fetchpool_response *response)

@@ -18,6 +18,10 @@ struct fetchpool_response {
     struct letter letter;       /* owned; what came from the daemon */
     struct wire_response fetch; /* of a fetch; its fields are owned */
     struct wire_message query;  /* of a query; owned, its values are views into `letter` */
+    uint64_t body_bytes;        /* of a streamed body, those that the caller has been given */
+    struct letter last;         /* owned; the message with the trailers, if there are any */
+    const struct wire_field *trailers; /* owned; views into `last` */
+    size_t trailer_count;
 };
 
 /* A failure, with a sentence of the library's. Never NULL. */
@@ -34,3 +38,15 @@ struct fetchpool_response *response_unreadable(void);
  */
 struct fetchpool_response *response_of(struct letter letter, struct wire_message *message,
                                        bool is_fetch);
+
+/*
+ * A failure that came after a part of the answer, which may be NULL: both in one response, without
+ * a body. Takes both. Never NULL.
+ */
+struct fetchpool_response *response_after_head(struct fetchpool_response *head,
+                                               struct fetchpool_response *failure);
+
+/* What the end of a streamed body says; `view` is the message that it was read from. 0 or -ENOMEM,
+ * which leaves the response as it was. */
+int response_end(struct fetchpool_response *response, const struct wire_end *end,
+                 struct letter view);

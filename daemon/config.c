@@ -269,7 +269,7 @@ static void append_name(char *list, size_t size, const char *name)
 
 static int fail_unknown(struct reading *reading, const char *section, const char *name)
 {
-    char sections[100] = "", keys[240] = "";
+    char sections[100] = "", keys[400] = "";
     const char *last = "";
     for (size_t i = 0; i < config_key_count; i++) {
         if (strcmp(last, config_keys[i].section) != 0)

@@ -16,6 +16,10 @@
  * more of them. One reply of any size may be under way beside it. */
 #define UNSENT_BYTES ((size_t)256 * 1024)
 
+/* Messages of one client in one turn of the loop: a request takes about 100 us to start, and
+ * others are not to wait for long. */
+#define MESSAGES_PER_TURN 64
+
 #define INCOMPLETE_REASON "a message or line was not complete in time ([timeouts] frame)"
 
 /* ---- Closing -------------------------------------------------------------------------------- */
@@ -45,6 +49,7 @@ void conn_abort(struct conn *conn)
     conn->state = CONN_CLOSED;
     conn_unwatch(conn);
     conn_forget_unsent(conn);
+    conn_forget_sated(conn);
     uv_close((uv_handle_t *)&conn->pipe, on_handle_closed);
 }
 
@@ -85,7 +90,8 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf);
 static bool should_read(const struct conn *conn)
 {
     bool is_holding = conn->is_paused && conn->in.length >= HELD_BACK_BYTES;
-    return conn->state == CONN_OPEN && !is_holding && conn_get_bytes_unsent(conn) < UNSENT_BYTES;
+    return conn->state == CONN_OPEN && !is_holding && !conn->is_sated &&
+           conn_get_bytes_unsent(conn) < UNSENT_BYTES;
 }
 
 /* The clock of a message that is not complete runs while its bytes are waited for. */
@@ -136,7 +142,7 @@ static void hand_up_line(struct conn *conn, const uint8_t *bytes, size_t length)
 static size_t hand_up(struct conn *conn, const uint8_t *bytes, size_t length)
 {
     size_t taken = 0;
-    while (is_live(conn) && !conn->is_paused && taken < length) {
+    while (is_live(conn) && !conn->is_paused && !conn->is_sated && taken < length) {
         size_t whole;
         struct framer_fault what;
         bool is_last = conn->state == CONN_HALF_OPEN;
@@ -151,6 +157,8 @@ static size_t hand_up(struct conn *conn, const uint8_t *bytes, size_t length)
         else
             conn->events->on_message(conn->ctx, bytes + taken, whole);
         taken += whole;
+        if (++conn->handed_up >= MESSAGES_PER_TURN && taken < length)
+            conn_sate(conn);
     }
     return taken;
 }
@@ -158,7 +166,7 @@ static size_t hand_up(struct conn *conn, const uint8_t *bytes, size_t length)
 /* Everything that can be handed up has been; was that all there will ever be? */
 static void look_for_end(struct conn *conn)
 {
-    if (conn->state != CONN_HALF_OPEN || conn->has_ended || conn->is_paused)
+    if (conn->state != CONN_HALF_OPEN || conn->has_ended || conn->is_paused || conn->is_sated)
         return;
     conn->has_ended = true;
     conn->events->on_end(conn->ctx);
@@ -180,6 +188,12 @@ static void deliver(struct conn *conn)
         look_for_end(conn);
     conn_update_reading(conn);
     update_clock(conn, taken > 0);
+}
+
+void conn_go_on(struct conn *conn)
+{
+    conn->handed_up = 0;
+    deliver(conn);
 }
 
 void conn_check_clock(struct conn *conn, uint64_t now_ns)
@@ -215,6 +229,7 @@ static void take(struct conn *conn, const uint8_t *bytes, size_t length)
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
     struct conn *conn = stream->data;
+    conn->handed_up = 0;
     if (count > 0) {
         take(conn, (const uint8_t *)buf->base, (size_t)count);
     } else if (count == UV_EOF && !conn_has_hung_up(conn)) {

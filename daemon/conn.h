@@ -58,6 +58,8 @@ struct conn_shared {
     uv_prepare_t before;  /* the loop waits: what was written is sent */
     uv_check_t after;     /* the loop has waited: the same */
     struct conn *unsent;  /* those that have something to send */
+    uv_idle_t next_turn;  /* runs while there are sated ones */
+    struct conn *sated;   /* those that have had their share of this turn */
     struct buffer spare;  /* an output buffer that nobody uses now */
     uint64_t frame_timeout_ms;
     uint64_t max_message_bytes;

@@ -18,11 +18,14 @@ struct conn {
     bool is_delivering; /* deliver() is on the stack */
     bool has_ended;     /* on_end has been called */
     bool is_broken;     /* cannot be written to any more; the sweep says so to its owner */
+    bool is_sated;      /* has had its share of this turn; the rest of `in` waits for the next */
+    unsigned handed_up; /* messages in this turn */
     bool is_unsent;     /* in the list of those that have something to send when the turn ends */
     bool is_watched;    /* in the list of the sweep */
     uint64_t incomplete_since_ns; /* 0: no message waits for its rest */
     struct conn *prev, *next;
     struct conn *unsent_prev, *unsent_next;
+    struct conn *sated_prev, *sated_next;
 
     struct buffer in; /* what was read and not handed up */
     struct framer framer;
@@ -52,3 +55,8 @@ void conn_unwatch(struct conn *conn);
 /* Sends what was written in this turn of the loop, for all. */
 void conn_send_unsent(struct conn_shared *shared);
 void conn_forget_unsent(struct conn *conn);
+
+/* No more messages of it in this turn; conn_go_on() comes in the next. */
+void conn_sate(struct conn *conn);
+void conn_forget_sated(struct conn *conn);
+void conn_go_on(struct conn *conn);

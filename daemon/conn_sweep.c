@@ -69,6 +69,46 @@ void conn_unwatch(struct conn *conn)
     DL_DELETE(conn->shared->watched, conn); // NOLINT(clang-analyzer-core.NullDereference): it is in
 }
 
+/* ---- The next turn -------------------------------------------------------------------------- */
+
+static void set_sated(struct conn *conn, bool is_sated)
+{
+    struct conn_shared *shared = conn->shared;
+    if (conn->is_sated == is_sated)
+        return;
+    conn->is_sated = is_sated;
+    if (is_sated)
+        DL_APPEND2(shared->sated, conn, sated_prev, sated_next);
+    else
+        DL_DELETE2(shared->sated, conn, sated_prev, sated_next); // NOLINT: it is in it
+}
+
+/* Those that are sated again are behind these, and wait for the turn after. */
+static void on_next_turn(uv_idle_t *idle)
+{
+    struct conn_shared *shared = idle->data;
+    struct conn *last = shared->sated ? shared->sated->sated_prev : NULL;
+    uv_idle_stop(idle);
+    while (shared->sated) {
+        struct conn *conn = shared->sated;
+        set_sated(conn, false);
+        conn_go_on(conn);
+        if (conn == last)
+            break;
+    }
+}
+
+void conn_sate(struct conn *conn)
+{
+    set_sated(conn, true);
+    uv_idle_start(&conn->shared->next_turn, on_next_turn);
+}
+
+void conn_forget_sated(struct conn *conn)
+{
+    set_sated(conn, false);
+}
+
 static void on_before(uv_prepare_t *prepare)
 {
     conn_send_unsent(prepare->data);
@@ -85,6 +125,8 @@ void conn_shared_open(struct conn_shared *shared, uv_loop_t *loop)
     uv_timer_init(loop, &shared->sweep);
     uv_prepare_init(loop, &shared->before);
     uv_check_init(loop, &shared->after);
+    uv_idle_init(loop, &shared->next_turn);
+    shared->next_turn.data = shared;
     shared->sweep.data = shared->before.data = shared->after.data = shared;
     uv_prepare_start(&shared->before, on_before);
     uv_check_start(&shared->after, on_after);
@@ -98,4 +140,5 @@ void conn_shared_close(struct conn_shared *shared)
     uv_close((uv_handle_t *)&shared->sweep, NULL);
     uv_close((uv_handle_t *)&shared->before, NULL);
     uv_close((uv_handle_t *)&shared->after, NULL);
+    uv_close((uv_handle_t *)&shared->next_turn, NULL);
 }

@@ -12,8 +12,8 @@ void fetch_set_state(struct fetch *fetch, enum fetch_state state)
 {
     enum fetch_state before = fetch->state;
     switch (state) {
-    case FETCH_CONNECTING: /* the next hop */
-        assert(before == FETCH_RECEIVING || before == FETCH_CONNECTING);
+    case FETCH_CONNECTING: /* the next hop, or this one anew */
+        assert(before == FETCH_RECEIVING || before == FETCH_CONNECTING || before == FETCH_SENDING);
         break;
     case FETCH_SENDING:
         assert(before == FETCH_CONNECTING);
@@ -109,7 +109,9 @@ static void end_with_timeout(struct fetch *fetch, const struct fetch_deadline *d
         fetch_fail(fetch, FETCHPOOL_CLIENT_TOO_SLOW, why.text);
         return;
     }
-    if (fetch->transfer)
+    if (fetch->state == FETCH_SENDING)
+        wire_why_set(&step, "the upload to %s", fetch->request->url.origin);
+    else if (fetch->transfer)
         transfer_describe_step(fetch->transfer, &step);
     wire_why_set(&why, "%s timed out after %llu ms (%s)", step.text,
                  (unsigned long long)deadline->limit_ms, deadline->name);
@@ -183,8 +185,12 @@ static int on_head(void *ctx, const struct transfer_head *head, struct wire_why 
     struct fetch *fetch = ctx;
     fetch->follows = fetch->request->redirects_left > 0 && request_is_redirect(head->status) &&
                      field_list_find(head->fields, "Location").data;
+    if (head->status >= 300)
+        fetch->upload.is_starved = false; /* libcurl wants no more of it */
     fetch_set_state(fetch, FETCH_RECEIVING);
     fetch_set_timer(fetch);
+    if (fetch->follows && fetch_upload_is_open(fetch))
+        return TRANSFER_ENOUGH;
     if (fetch->follows || !fetch->request->is_streamed || is_one_redirect_too_many(fetch, head))
         return 0;
     return begin_stream(fetch, head, why);
@@ -281,10 +287,23 @@ static void finish_receiving(struct fetch *fetch)
     fetch_set_timer(fetch);
 }
 
+/* Once more, without the question. */
+static void ask_not_first(struct fetch *fetch, const struct transfer_result *result)
+{
+    fetch_add_times(fetch, result);
+    fetch->request->asks_not_first = true;
+    transfer_destroy(fetch->transfer);
+    fetch->transfer = NULL;
+    fetch_set_state(fetch, FETCH_CONNECTING);
+    start(fetch);
+}
+
 static void on_done(void *ctx, const struct transfer_result *result)
 {
     struct fetch *fetch = ctx;
-    if (result->code != 0) {
+    if (result->is_expect_refused) {
+        ask_not_first(fetch, result);
+    } else if (result->code != 0) {
         fetch_fail(fetch, result->code, result->why.text);
     } else if (fetch->follows) {
         follow(fetch, result);

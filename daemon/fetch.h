@@ -30,8 +30,8 @@
  *
  * Flow: what comes from the origin goes on at once, within the window that the client has granted
  * and while its socket has room. What does not is refused, so that libcurl keeps it and the origin
- * is held back; at most a part of one piece is kept here. An upload is granted [limits]
- * upload_window ahead of what the origin has taken.
+ * is held back; what it kept comes here when it is resumed, and goes first. An upload is granted
+ * [limits] upload_window ahead of what the origin has taken.
  *
  * Each state has one deadline of its own, beside the one of the whole fetch; a single timer stands
  * for whichever comes first. The fetch knows no client and no message: it is given a checked

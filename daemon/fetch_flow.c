@@ -2,12 +2,15 @@
  * fetch_flow: a streamed body on its way from the origin to the client, see fetch.h.
  *
  * Bytes are passed on uncopied while the client has granted them and its socket has room. When it
- * has not, the fetch stalls: what libcurl brings is refused, and only what is left of a piece that
- * went in part is kept here.
+ * has not, the fetch stalls: what libcurl brings is refused. What is left of a piece that went in
+ * part is kept here, and what libcurl had kept when it is resumed.
  */
 #include "fetch_internal.h"
 
 #include <stddef.h>
+
+/* What is kept of a body whose content coding is undone; beyond it libcurl keeps 4 MiB at most. */
+#define MOST_DECODED_BYTES ((size_t)1 << 20)
 
 static size_t smaller(uint64_t a, uint64_t b)
 {
@@ -42,14 +45,14 @@ static void evict(struct stall_entry *entry, const char *limit, uint64_t limit_b
     fetch_fail(fetch, FETCHPOOL_CLIENT_TOO_SLOW, why.text);
 }
 
-static bool is_stalled(const struct fetch *fetch)
+bool fetch_flow_is_stalled(const struct fetch *fetch)
 {
     return fetch->state == FETCH_STALLED || fetch->state == FETCH_FLUSHING;
 }
 
 static void stall(struct fetch *fetch)
 {
-    if (is_stalled(fetch))
+    if (fetch_flow_is_stalled(fetch))
         return;
     fetch_set_state(fetch, FETCH_STALLED);
     stall_enter(fetch->context->stalls, &fetch->flow.stall);
@@ -72,7 +75,7 @@ void fetch_flow_init(struct fetch *fetch, struct stall_group *group)
 
 void fetch_flow_finish(struct fetch *fetch)
 {
-    if (is_stalled(fetch))
+    if (fetch_flow_is_stalled(fetch))
         stall_leave(fetch->context->stalls, &fetch->flow.stall);
     byte_queue_finish(&fetch->flow.queue);
 }
@@ -94,13 +97,21 @@ static size_t pass_on(struct fetch *fetch, const uint8_t *bytes, size_t length)
     return passed;
 }
 
+/* Is the rest of a piece to be kept here, and not by libcurl? */
+static bool keeps(const struct fetch *fetch, size_t passed)
+{
+    bool is_bounded = !fetch->request->wants_decoding ||
+                      fetch->flow.queue.length < MOST_DECODED_BYTES;
+    return passed > 0 || (fetch->flow.is_emptying && is_bounded);
+}
+
 int fetch_flow_take(struct fetch *fetch, const uint8_t *bytes, size_t length, struct wire_why *why)
 {
     size_t passed = fetch->flow.queue.length == 0 ? pass_on(fetch, bytes, length) : 0;
     if (passed == length)
         return 0;
     stall(fetch);
-    if (passed == 0)
+    if (!keeps(fetch, passed))
         return TRANSFER_REFUSED;
     if (byte_queue_append(&fetch->flow.queue, bytes + passed, length - passed) == 0)
         return 0;
@@ -133,9 +144,21 @@ static bool drain_queue(struct fetch *fetch)
     }
 }
 
+/*
+ * libcurl gives up all that it kept, and what the client does not take of that is kept here. Were
+ * it refused, libcurl would keep it and grant the origin as much again, each time; so it is resumed
+ * only when nothing is left here. What it decodes is bounded only in this way.
+ */
+static void empty_libcurl(struct fetch *fetch)
+{
+    fetch->flow.is_emptying = true;
+    transfer_resume_receiving(fetch->transfer); /* may stall it again, or end it */
+    fetch->flow.is_emptying = false; /* an ended fetch has its memory until the loop's next turn */
+}
+
 void fetch_resume(struct fetch *fetch)
 {
-    if (!is_stalled(fetch))
+    if (!fetch_flow_is_stalled(fetch))
         return;
     if (drain_queue(fetch))
         stall_anew(fetch);
@@ -150,7 +173,7 @@ void fetch_resume(struct fetch *fetch)
     stall_leave(fetch->context->stalls, &fetch->flow.stall);
     fetch_set_state(fetch, FETCH_RECEIVING);
     fetch_set_timer(fetch);
-    transfer_resume_receiving(fetch->transfer); /* may stall it again, or end it */
+    empty_libcurl(fetch);
 }
 
 void fetch_add_window(struct fetch *fetch, uint64_t bytes)

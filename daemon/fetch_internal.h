@@ -33,6 +33,7 @@ struct fetch_flow {
     struct byte_queue queue; /* taken from libcurl, waiting for the client */
     uint64_t window;         /* bytes that the client takes beyond those that it got */
     uint64_t sent;
+    bool is_emptying;         /* libcurl is giving up what it kept: see fetch_resume() */
     struct stall_entry stall; /* in the list while FETCH_STALLED or FETCH_FLUSHING */
 };
 
@@ -103,6 +104,9 @@ uint64_t fetch_patience_ends_ns(const struct fetch *fetch);
 
 void fetch_flow_init(struct fetch *fetch, struct stall_group *group);
 void fetch_flow_finish(struct fetch *fetch);
+
+/* Does its body wait for the client? */
+bool fetch_flow_is_stalled(const struct fetch *fetch);
 
 /* Sends, keeps or refuses bytes of the body: as transfer's on_body. */
 int fetch_flow_take(struct fetch *fetch, const uint8_t *bytes, size_t length, struct wire_why *why);

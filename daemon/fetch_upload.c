@@ -38,6 +38,13 @@ void fetch_open_upload(struct fetch *fetch)
         grant(fetch);
 }
 
+/* A client that takes nothing of its answer does not move, whatever it sends. */
+static void touch(struct fetch *fetch)
+{
+    if (!fetch_flow_is_stalled(fetch))
+        fetch_touch(fetch);
+}
+
 /* ---- Out: to libcurl ------------------------------------------------------------------------ */
 
 /* All of it is libcurl's now: from here on the answer is waited for. */
@@ -49,15 +56,28 @@ static void note_all_taken(struct fetch *fetch)
     fetch_set_timer(fetch);
 }
 
+/*
+ * Of a body whose length the origin knows, the last byte waits for the client's `end`: without that
+ * it must not look complete, whatever becomes of the client.
+ */
+static size_t bytes_to_give(const struct fetch *fetch)
+{
+    const struct fetch_upload *upload = &fetch->upload;
+    bool is_last = is_size_known(fetch) && !upload->has_ended &&
+                   upload->taken + upload->queue.length == fetch->request->upload_size;
+    return is_last && upload->queue.length > 0 ? upload->queue.length - 1 : upload->queue.length;
+}
+
 enum transfer_read fetch_upload_read(struct fetch *fetch, uint8_t *buffer, size_t size,
                                      size_t *out_length)
 {
     struct fetch_upload *upload = &fetch->upload;
-    size_t length = byte_queue_read(&upload->queue, buffer, size);
+    size_t most = bytes_to_give(fetch);
+    size_t length = byte_queue_read(&upload->queue, buffer, size < most ? size : most);
     if (length > 0) {
         upload->taken += length;
         fetch->context->stats->bytes_to_origins += length;
-        fetch_touch(fetch);
+        touch(fetch);
         grant(fetch);
         note_all_taken(fetch);
         *out_length = length;
@@ -68,7 +88,7 @@ enum transfer_read fetch_upload_read(struct fetch *fetch, uint8_t *buffer, size_
         return TRANSFER_READ_END;
     }
     upload->is_starved = true;
-    fetch_touch(fetch);
+    touch(fetch);
     fetch_set_timer(fetch); /* another deadline now, perhaps an earlier one */
     return TRANSFER_READ_LATER;
 }
@@ -81,7 +101,7 @@ static void feed(struct fetch *fetch)
     if (!fetch->upload.is_starved || !fetch->transfer)
         return;
     fetch->upload.is_starved = false;
-    fetch_touch(fetch);
+    touch(fetch);
     fetch_set_timer(fetch);
     transfer_resume_sending(fetch->transfer);
 }

@@ -142,18 +142,28 @@ static void on_ready(void *ctx, curl_socket_t fd, int curl_flags)
     drive(ctx, fd, curl_flags);
 }
 
+void pool_drive_socket(struct pool *pool, curl_socket_t fd)
+{
+    pool_note_activity(pool);
+    drive(pool, fd, CURL_CSELECT_IN);
+}
+
 /*
  * libcurl has no call to drop one connection of its pool. It does drop one that it finds closed
  * when it looks for a connection, so the socket is shut down and left to it.
  */
-static void on_idle_close(void *ctx, struct pool_socket *sock)
+void pool_connection_shut(struct pool_socket *sock)
 {
-    (void)ctx;
-    if (sock->connection && pool_connection_is_used(sock->connection))
-        return; /* its transfers are paused; there may be bytes for them */
     shutdown(sock->fd, SHUT_RDWR);
     if (sock->connection)
         pool_connection_set_closing(sock->connection);
+}
+
+static void on_idle_close(void *ctx, struct pool_socket *sock)
+{
+    (void)ctx;
+    if (!sock->connection || !pool_connection_is_used(sock->connection))
+        pool_connection_shut(sock); /* else its transfers are paused; there may be bytes for them */
 }
 
 static void on_close(void *ctx, struct pool_socket *sock)
@@ -287,6 +297,7 @@ int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *co
         .config = config,
         .stats = stats,
         .ledger = ledger,
+        .leaves_resets = curl_version_info(CURLVERSION_NOW)->version_num < 0x080f00,
         .sockets = {.loop = loop, .events = &sockets_events, .ctx = pool},
     };
     if (!set_up_multi(pool)) {
@@ -297,8 +308,9 @@ int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *co
     }
     uv_timer_init(loop, &pool->timer);
     uv_idle_init(loop, &pool->at_once);
-    pool->timer.data = pool->at_once.data = pool;
-    pool->handles_open = 2;
+    uv_timer_init(loop, &pool->nudge);
+    pool->timer.data = pool->at_once.data = pool->nudge.data = pool;
+    pool->handles_open = 3;
     *out_pool = pool;
     return 0;
 }
@@ -312,4 +324,5 @@ void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx)
     pool_origins_finish(&pool->origins);
     uv_close((uv_handle_t *)&pool->timer, on_handle_closed);
     uv_close((uv_handle_t *)&pool->at_once, on_handle_closed);
+    uv_close((uv_handle_t *)&pool->nudge, on_handle_closed);
 }

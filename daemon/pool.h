@@ -112,6 +112,14 @@ bool pool_connection_use(struct pool *pool, struct pool_connection *connection);
 /* The job no longer uses it. */
 void pool_connection_release(struct pool_connection *connection);
 
+/*
+ * A job was taken off it before its end. libcurl before 8.15 leaves the RST_STREAM that tells an
+ * HTTP/2 origin lying until something else is sent or received (its issue 17611); this sees to it
+ * that something is within POOL_NUDGE_MS, or closes the connection if nobody uses it by then.
+ */
+#define POOL_NUDGE_MS 50
+void pool_connection_nudge(struct pool *pool, struct pool_connection *connection);
+
 /* The version of an answer that came over it; a static string. */
 void pool_connection_set_http(struct pool *pool, struct pool_connection *connection,
                               const char *http);

@@ -24,6 +24,10 @@ struct pool_connection {
     uint64_t idle_since_ns;
     uint64_t requests;
     uint64_t streams;
+    bool is_nudged;           /* in the list of those that are to be */
+    uint64_t nudged_ns;       /* since when */
+    uint64_t nudged_requests; /* how many it had carried then */
+    struct pool_connection *nudged_prev, *nudged_next;
     struct pool_connection *prev, *next;
     UT_hash_handle hh;
 };
@@ -64,6 +68,64 @@ static struct pool_connection *connection_add(struct pool *pool, int64_t id, con
     return connection;
 }
 
+/* ---- Resets that lie unsent ----------------------------------------------------------------- */
+
+#define NUDGE_STEP_MS 10
+
+static void leave_nudged(struct pool *pool, struct pool_connection *connection)
+{
+    if (!connection->is_nudged)
+        return;
+    connection->is_nudged = false;
+    DL_DELETE2(pool->nudged, connection, nudged_prev, nudged_next); // NOLINT: it is in it
+    if (!pool->nudged)
+        uv_timer_stop(&pool->nudge);
+}
+
+/* What is done about one. Returns whether it is done with; it may be gone then. */
+static bool nudge(struct pool *pool, struct pool_connection *connection)
+{
+    bool has_new_request = connection->requests != connection->nudged_requests;
+    bool is_late = uv_hrtime() - connection->nudged_ns >= (uint64_t)POOL_NUDGE_MS * NS_PER_MS;
+    struct pool_socket *sock = connection->sock;
+    if (!has_new_request && connection->streams == 0 && !is_late)
+        return false;
+    leave_nudged(pool, connection);
+    if (has_new_request)
+        return true;
+    if (connection->streams > 0)
+        pool_drive_socket(pool, sock->fd);
+    else
+        pool_connection_shut(sock);
+    return true;
+}
+
+static void on_nudge(uv_timer_t *timer)
+{
+    struct pool *pool = timer->data;
+    struct pool_connection *connection = pool->nudged;
+    while (connection) {
+        /* What is driven may change the list anywhere: then it is begun anew. */
+        connection = nudge(pool, connection) ? pool->nudged : connection->nudged_next;
+    }
+}
+
+void pool_connection_nudge(struct pool *pool, struct pool_connection *connection)
+{
+    if (!connection->sock || !pool->leaves_resets)
+        return; /* HTTP/1.1 is told by the end of its connection */
+    connection->nudged_ns = uv_hrtime();
+    connection->nudged_requests = connection->requests;
+    if (connection->is_nudged)
+        return;
+    connection->is_nudged = true;
+    DL_APPEND2(pool->nudged, connection, nudged_prev, nudged_next);
+    if (!uv_is_active((uv_handle_t *)&pool->nudge))
+        uv_timer_start(&pool->nudge, on_nudge, NUDGE_STEP_MS, NUDGE_STEP_MS);
+}
+
+/* ---- Records -------------------------------------------------------------------------------- */
+
 void pool_connection_set_closing(struct pool_connection *connection)
 {
     connection->is_closing = true;
@@ -71,6 +133,7 @@ void pool_connection_set_closing(struct pool_connection *connection)
 
 void pool_connection_detach(struct pool *pool, struct pool_connection *connection)
 {
+    leave_nudged(pool, connection);
     HASH_DEL(pool->by_id, connection);
     DL_DELETE(pool->oldest, connection);
     connection->sock = NULL;

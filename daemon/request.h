@@ -19,10 +19,11 @@ struct request {
     struct field_list fields; /* without Host: it is the URL's */
     uint8_t *body;            /* NULL: none */
     size_t body_length;
-    bool has_upload;      /* its body comes in pieces, from elsewhere */
     uint64_t upload_size; /* WIRE_UNSET: unknown */
-    bool is_streamed;     /* the answer's body goes out in pieces */
     uint64_t window_bytes;
+    bool has_upload;     /* its body comes in pieces, from elsewhere */
+    bool asks_not_first; /* its origin does not want to be asked whether it takes the upload */
+    bool is_streamed;    /* the answer's body goes out in pieces */
 
     char *tls_ca, *tls_cert, *tls_key; /* PEM; NULL: none */
     char *tls_server_name;             /* NULL: the URL's host */

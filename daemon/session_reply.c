@@ -31,17 +31,21 @@ static void write_error(struct session *session, uint32_t id, int code, const ch
         wire_put_error(out, id, code, message);
 }
 
+#define UNREAD_TEXT "the client has too many bytes of answers unread"
+
 /*
- * Ends an answer: sends it, or, if it did not fit behind what the client has not read yet, says
- * that instead. A client for whom not even that fits is not reading at all.
+ * Ends an answer, or a stream: sends it, or, if it did not fit behind what the client has not read
+ * yet, says that instead. A client for whom not even that fits is not reading at all.
  */
-static void finish_reply(struct session *session, uint32_t id, size_t mark)
+static void finish(struct session *session, uint32_t id, size_t mark, bool is_stream)
 {
     struct buffer *out = conn_output(session->conn);
     if (out->error != 0) {
         buffer_truncate(out, mark);
-        write_error(session, id, FETCHPOOL_CLIENT_TOO_SLOW,
-                    "the client has too many bytes of answers unread");
+        if (is_stream)
+            wire_put_stream_error(out, id, FETCHPOOL_CLIENT_TOO_SLOW, UNREAD_TEXT);
+        else
+            write_error(session, id, FETCHPOOL_CLIENT_TOO_SLOW, UNREAD_TEXT);
     }
     if (out->error != 0) {
         buffer_truncate(out, mark);
@@ -49,6 +53,11 @@ static void finish_reply(struct session *session, uint32_t id, size_t mark)
         return;
     }
     conn_flush(session->conn);
+}
+
+static void finish_reply(struct session *session, uint32_t id, size_t mark)
+{
+    finish(session, id, mark, false);
 }
 
 void session_reply_help(struct session *session)
@@ -81,7 +90,7 @@ void session_reply_outcome(struct session *session, uint32_t id,
         console_write_response(out, outcome->response);
     else
         wire_response_encode(out, id, outcome->response);
-    finish_reply(session, id, mark);
+    finish(session, id, mark, outcome->has_begun);
 }
 
 int session_begin_stream(struct session *session, uint32_t id, const struct wire_response *response)

@@ -1,6 +1,7 @@
 /* stall: see stall.h. */
 #include "stall.h"
 
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -66,6 +67,15 @@ static void measure_all(struct stall_list *list, struct user_sum **sums)
         list->bytes += entry->bytes;
         count_for_user(sums, entry);
     }
+    if (list->bytes > list->most_bytes)
+        list->most_bytes = list->bytes;
+}
+
+static void give_memory_back(struct stall_list *list)
+{
+    if (list->most_bytes > STALL_TRIM_BYTES)
+        malloc_trim(0);
+    list->most_bytes = 0;
 }
 
 /* Those that hold nothing are no use to evict: they wait for a window without costing memory. */
@@ -86,9 +96,6 @@ static bool evict_one(struct stall_list *list, struct user_sum *sums)
         if (!must_go(list, entry, sum))
             continue;
         bool is_users = sum && sum->bytes > list->max_user_bytes;
-        list->bytes -= entry->bytes;
-        if (sum)
-            sum->bytes -= entry->bytes;
         entry->evict(entry, is_users ? "paused_memory" : "paused_memory_total",
                      is_users ? list->max_user_bytes : list->max_total_bytes);
         return true;
@@ -96,16 +103,21 @@ static bool evict_one(struct stall_list *list, struct user_sum *sums)
     return false;
 }
 
+/* What one eviction takes along is not known, so all is measured anew after it. */
 static void on_sweep(uv_timer_t *timer)
 {
     struct stall_list *list = timer->data;
-    struct user_sum *sums = NULL;
-    measure_all(list, &sums);
-    while (evict_one(list, sums))
-        ;
-    free_sums(&sums);
-    if (!list->oldest && !list->holding)
+    bool is_too_much = true;
+    while (is_too_much) {
+        struct user_sum *sums = NULL;
+        measure_all(list, &sums);
+        is_too_much = evict_one(list, sums);
+        free_sums(&sums);
+    }
+    if (!list->oldest && !list->holding) {
         uv_timer_stop(timer);
+        give_memory_back(list);
+    }
 }
 
 /* ---- Neighbours ----------------------------------------------------------------------------- */

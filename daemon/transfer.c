@@ -65,10 +65,16 @@ static void on_job_done(struct pool_job *job, CURLcode code)
     struct transfer_result result = {0};
     transfer->is_done = true;
     transfer_measure(transfer, &result);
+    bool was_stopped = code == CURLE_WRITE_ERROR;
+    if (transfer->is_enough || transfer_met_own_reset(transfer, code))
+        code = CURLE_OK;
     if (code == CURLE_OK && !transfer->has_head)
         code = CURLE_GOT_NOTHING; /* libcurl is content with a head that was cut off */
+    result.is_expect_refused = transfer->is_expect_refused;
     if (code != CURLE_OK)
         result.code = explain(transfer, code, &result.why);
+    if (was_stopped && transfer->connection)
+        pool_connection_nudge(transfer->pool, transfer->connection);
     release_connection(transfer, &result); /* whoever hears of the end finds it idle */
     transfer->events->on_done(transfer->ctx, &result);
 }
@@ -137,6 +143,7 @@ static CURLcode prepare(struct transfer *transfer, const struct config *config, 
     /* Over HTTP/1.1 waiting for a connection would be waiting for somebody else's answer. */
     bool may_multiplex = request->http == WIRE_HTTP_2 ||
                          (request->http == WIRE_HTTP_AUTO && request->url.is_tls &&
+                          !(request->is_streamed && request->wants_decoding) &&
                           !pool_speaks_http_1(transfer->pool, request->url.origin));
     CURLcode code = pool_prepare(transfer->pool, &transfer->job, !request_has_identity(request),
                                  waits && may_multiplex);
@@ -185,6 +192,8 @@ void transfer_destroy(struct transfer *transfer)
         return;
     if (!transfer->is_done)
         pool_remove(transfer->pool, &transfer->job);
+    if (!transfer->is_done && transfer->connection)
+        pool_connection_nudge(transfer->pool, transfer->connection);
     if (transfer->connection)
         pool_connection_release(transfer->connection);
     curl_easy_cleanup(transfer->job.easy);

@@ -30,6 +30,7 @@ struct transfer_head {
 struct transfer_result {
     int code; /* 0, or an enum fetchpool_code */
     struct wire_why why;
+    bool is_expect_refused; /* the origin has not looked at it, but would without the question */
     struct pool_connection_info connection; /* zeros if none was used; views of the transfer's */
     bool is_connection_reused;
     /* Durations. Over a reused connection resolve, connect and tls are 0. */
@@ -39,6 +40,9 @@ struct transfer_result {
 
 /* What on_body may answer beside 0 and an enum fetchpool_code. */
 #define TRANSFER_REFUSED (-1) /* none were taken: they come again after a resume */
+
+/* What on_head may answer beside those: the rest of the answer is of no use, it is done. */
+#define TRANSFER_ENOUGH (-2)
 #define TRANSFER_TAKEN_LAST                                                                        \
     (-2) /* they were, but no more, please, before a resume; some may come */
 

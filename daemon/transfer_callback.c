@@ -21,8 +21,6 @@ static bool may_send_again(const struct transfer *transfer)
     const struct request *request = transfer->request;
     if (transfer->upload_bytes > 0)
         return false; /* these are gone */
-    if (transfer->is_refusing_expect)
-        return true; /* its answer says that it waits for nothing of the kind */
     switch (request->retry) {
     case WIRE_RETRY_NEVER:
         return false;
@@ -75,13 +73,16 @@ static void begin_head(struct transfer *transfer, struct wire_str line)
 {
     const char *space = memchr(line.data, ' ', line.length);
     field_list_clear(&transfer->fields);
-    transfer->is_refusing_expect = false;
     transfer->answered_ns = uv_hrtime(); /* an interim answer is none */
     transfer->head.http = version_name(line);
     transfer->head.status = space ? (unsigned)strtoul(space + 1, NULL, 10) : 0;
 }
 
-/* libcurl answers a 417 to its Expect by itself: what was not sent is sent without asking. */
+/*
+ * A 417 to our Expect. libcurl would send the request again, on the same connection; but an origin
+ * may still wait there for the body that was announced, and take the next request for it. So the
+ * connection ends here.
+ */
 static bool refuses_expect(const struct transfer *transfer)
 {
     return transfer->head.status == 417 && transfer->setup.expects_continue &&
@@ -119,18 +120,20 @@ static int end_head(struct transfer *transfer)
 {
     if (transfer->head.status < 200 && transfer->head.status != 101)
         return 0; /* interim: another head follows */
-    transfer->is_refusing_expect = refuses_expect(transfer);
-    if (transfer->is_refusing_expect)
-        return 0;
+    transfer->is_expect_refused = refuses_expect(transfer);
+    if (transfer->is_expect_refused)
+        return -ECANCELED;
     transfer->has_head = true;
     pool_connection_set_http(transfer->pool, transfer->connection, transfer->head.http);
     if (has_unasked_coding(transfer)) {
         transfer->stop_code = FETCHPOOL_DECODE;
         return -ECANCELED;
     }
-    transfer->stop_code = transfer->events->on_head(transfer->ctx, &transfer->head,
-                                                    &transfer->stop_why);
-    return transfer->stop_code == 0 ? 0 : -ECANCELED;
+    int code = transfer->events->on_head(transfer->ctx, &transfer->head, &transfer->stop_why);
+    transfer->is_enough = code == TRANSFER_ENOUGH ||
+                          (code == 0 && transfer_is_answered_early(transfer));
+    transfer->stop_code = transfer->is_enough ? 0 : code;
+    return code == 0 && !transfer->is_enough ? 0 : -ECANCELED;
 }
 
 /*
@@ -247,15 +250,14 @@ static size_t on_write(char *bytes, size_t unit, size_t count, void *ctx)
     struct transfer *transfer = ctx;
     size_t length = unit * count;
     pool_note_activity(transfer->pool);
-    if (transfer->is_refusing_expect)
-        return length;
     int code = transfer->events->on_body(transfer->ctx, (const uint8_t *)bytes, length,
                                          &transfer->stop_why);
     if (code == TRANSFER_REFUSED)
         return refuse(transfer);
     transfer->body_bytes += length;
     transfer->stop_code = code;
-    return code == 0 ? length : CURL_WRITEFUNC_ERROR;
+    transfer->is_enough = code == 0 && transfer_is_answered_early(transfer);
+    return code == 0 && !transfer->is_enough ? length : CURL_WRITEFUNC_ERROR;
 }
 
 static size_t on_read(char *buffer, size_t unit, size_t count, void *ctx)
@@ -266,6 +268,7 @@ static size_t on_read(char *buffer, size_t unit, size_t count, void *ctx)
     switch (transfer->events->on_read(transfer->ctx, (uint8_t *)buffer, unit * count, &length)) {
     case TRANSFER_READ_SOME:
         transfer->upload_bytes += length;
+        transfer->has_sent_all = transfer->upload_bytes == transfer->request->upload_size;
         return length;
     case TRANSFER_READ_LATER:
         transfer->is_send_paused = true;
@@ -273,6 +276,7 @@ static size_t on_read(char *buffer, size_t unit, size_t count, void *ctx)
     case TRANSFER_READ_END:
         break;
     }
+    transfer->has_sent_all = true;
     return 0;
 }
 

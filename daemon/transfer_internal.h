@@ -25,15 +25,17 @@ struct transfer {
     struct field_list fields;
     struct field_list trailers;
     bool has_head;
-    bool is_refusing_expect; /* what comes in is a 417: libcurl asks again without Expect */
-    int stop_code;           /* of on_body: why we ended it */
+    bool is_expect_refused; /* the answer was 417, and nothing of the upload had been sent */
+    int stop_code;          /* of on_body: why we ended it */
     struct wire_why stop_why;
     bool is_withheld;
     bool is_head_too_large;
     bool is_length_ambiguous;
+    bool is_enough; /* the answer is all there, and libcurl was made to stop */
     bool is_done;
 
     uint64_t upload_bytes;  /* given to libcurl */
+    bool has_sent_all;      /* of the upload, to libcurl */
     uint64_t body_bytes;    /* taken from it, as they came */
     uint64_t refused_at;    /* bytes received when bytes were last refused */
     bool is_receive_paused; /* libcurl calls on_write no more */
@@ -44,3 +46,11 @@ struct transfer {
 
 /* Gives the easy handle our callbacks. */
 CURLcode transfer_set_callbacks(struct transfer *transfer);
+
+/*
+ * Has the origin answered before it had the whole upload, and not well, and is its answer all
+ * there?
+ */
+bool transfer_is_answered_early(const struct transfer *transfer);
+/* Is this error libcurl's own doing, and the answer all there? */
+bool transfer_met_own_reset(const struct transfer *transfer, CURLcode code);

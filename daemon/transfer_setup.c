@@ -56,7 +56,7 @@ static CURLcode add_field(struct curl_slist **list, const struct wire_field *fie
 /* Only a body that comes in pieces is worth the question: others are sent at once. */
 static bool asks_first(const struct request *request, const struct config *config)
 {
-    return request->has_upload && config->expect_timeout_ms > 0 &&
+    return request->has_upload && !request->asks_not_first && config->expect_timeout_ms > 0 &&
            request->upload_size > EXPECT_BYTES; /* or unknown */
 }
 
@@ -137,9 +137,16 @@ static CURLcode set_method(CURL *easy, const struct request *request)
  * Through a proxy that knows the client by its credentials only HTTP/1.1 is spoken: libcurl does
  * not tell connections through a proxy apart by credentials, so that over HTTP/2 a stranger's
  * request could join one while it is in use.
+ *
+ * A streamed body that is decoded comes over HTTP/1.1 too, if the client does not ask for HTTP/2:
+ * there the origin waits as soon as the client does. Over HTTP/2 it may send 20 MiB more, which are
+ * a thousand times as many decoded.
  */
 static long http_version_of(const struct request *request)
 {
+    bool is_streamed_decoded = request->is_streamed && request->wants_decoding;
+    if (is_streamed_decoded && request->http == WIRE_HTTP_AUTO)
+        return CURL_HTTP_VERSION_1_1;
     if (request->is_proxy_clients && request_has_identity(request))
         return CURL_HTTP_VERSION_1_1;
     switch (request->http) {

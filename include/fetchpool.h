@@ -20,11 +20,14 @@
  *   - Times are in milliseconds unless a name says microseconds (`_us`).
  *
  * Threads: a `struct fetchpool` may be used by any number of threads at the same time; each
- * blocking call in flight has a socket of its own. Its asynchronous half belongs to one thread at a
- * time, and so does a request, a response or a value.
+ * blocking call in flight has a socket of its own. Its asynchronous half (fetchpool_submit() to
+ * fetchpool_cancel(), and every `struct fetchpool_call`) belongs to one thread at a time, beside
+ * which blocking calls may run in others; so does a request, a response or a value. The functions
+ * of a request are called in the thread that is inside fetchpool_fetch() or fetchpool_process().
  *
  * fork(): a child may go on using a `struct fetchpool` of its parent. It opens sockets of its own
- * at its first call; the parent's are not touched.
+ * at its first call; the parent's are not touched. What the parent has in flight is not the
+ * child's: its calls are dead there, and its descriptor is another (fetchpool_fd()).
  */
 #pragma once
 
@@ -91,7 +94,8 @@ enum fetchpool_code {
     FETCHPOOL_BAD_REPLY = 903,    /* maybe processed: what answered does not speak the protocol */
     FETCHPOOL_NO_MEMORY = 904,    /* refused: this process could not allocate */
     FETCHPOOL_BAD_ARGUMENT = 905, /* refused: NULL where something is needed */
-    FETCHPOOL_STOPPED = 906       /* maybe processed: a function of the caller's ended it */
+    FETCHPOOL_STOPPED = 906       /* maybe processed: a function of the caller's ended it, or
+                                     fetchpool_close() */
 };
 
 /*
@@ -134,8 +138,9 @@ struct fetchpool;
 struct fetchpool *fetchpool_open(const char *path);
 
 /*
- * Closes the client's sockets and frees it. No other thread may be inside a call with it.
- * Responses that came from it stay valid.
+ * Closes the client's sockets and frees it. No other thread may be inside a call with it, and no
+ * function of a request of its own. What is in flight of the asynchronous half ends first: on_done
+ * is called with FETCHPOOL_STOPPED. Responses that came from it stay valid.
  */
 void fetchpool_close(struct fetchpool *client);
 
@@ -194,12 +199,17 @@ int fetchpool_request_set_body(struct fetchpool_request *request, const void *by
  * Deadlines, in milliseconds; 0 means the daemon's own (see fetchpool.conf(5), [timeouts]).
  *
  * timeout      the whole request, from its arrival at the daemon to the last byte. The call itself
- *              returns at most FETCHPOOL_GRACE_MS later, even if the daemon hangs.
+ *              returns at most FETCHPOOL_GRACE_MS later, even if the daemon hangs; the time that it
+ *              spends in the caller's functions comes on top.
  * queue        the wait for a free place in the daemon
  * connect      name look-up, TCP and TLS together, anew for each redirect
  * first_byte   from the start of sending the request, its body included, to the end of the
- *              answer's header fields
- * idle         between two bytes of the answer
+ *              answer's header fields; of a streamed upload, from its end
+ * idle         between two bytes of the answer, or of an upload that the origin takes
+ *
+ * A request that streams either way and names no `timeout` has the daemon's [timeouts] stream, a
+ * day. If the daemon hangs, its call returns after a silence that is longer than the daemon's
+ * [timeouts] total, or than the phases that the request names together, and FETCHPOOL_GRACE_MS.
  */
 int fetchpool_request_set_timeout(struct fetchpool_request *request, uint32_t timeout_ms);
 int fetchpool_request_set_queue_timeout(struct fetchpool_request *request, uint32_t timeout_ms);
@@ -223,7 +233,7 @@ int fetchpool_request_set_idle_timeout(struct fetchpool_request *request, uint32
 /*
  * The largest response body to accept, in bytes. More ends the request with
  * FETCHPOOL_BODY_TOO_LARGE. 0, the default, means the daemon's limit, which also is the most that
- * may be asked for.
+ * may be asked for; of a streamed body it means that there is none.
  */
 int fetchpool_request_set_max_body(struct fetchpool_request *request, uint64_t bytes);
 
@@ -291,12 +301,16 @@ struct fetchpool_response;
  *
  * on_headers  the answer's status and header fields are in. `head` has no body and lives during
  *             the call. Called once, before any on_body; also for a request that is not streamed.
- * on_body     a piece of the body, in order, at most 64 KiB. `bytes` live during the call.
+ *             Not for an error that comes instead of an answer.
+ * on_body     a piece of the body, in order, 1 byte to 64 KiB. `bytes` live during the call.
  * on_read     the next piece of an upload is wanted: write at most `size` bytes into `buffer` and
- *             return how many; 0 is the end; or one of the two below.
+ *             return how many; 0 is the end; or one of the two below. `size` is at most 32 KiB. It
+ *             may wait for its bytes in fetchpool_fetch(), where nothing else of the request goes
+ *             on meanwhile: an answer that comes early is noticed when it returns.
  *
  * on_headers and on_body return 0 to go on. Anything else ends the request: it is cancelled at the
- * origin, and its response is FETCHPOOL_STOPPED.
+ * origin, and its response is FETCHPOOL_STOPPED. `errno` is then as the function has left it, when
+ * fetchpool_fetch() returns or on_done is called.
  */
 typedef int (*fetchpool_on_headers)(void *ctx, const struct fetchpool_response *head);
 typedef int (*fetchpool_on_body)(void *ctx, const void *bytes, size_t length);
@@ -321,7 +335,11 @@ int fetchpool_request_set_on_body(struct fetchpool_request *request, fetchpool_o
 /*
  * Streams the request body from on_read, in place of fetchpool_request_set_body(). `size` is its
  * length in bytes, or FETCHPOOL_SIZE_UNKNOWN; a body that turns out longer or shorter ends the
- * request with an error, and no origin takes it for complete. NULL: no body again.
+ * request with FETCHPOOL_STOPPED, and no origin takes it for complete. on_read is asked for its end
+ * also where the length is known. NULL: no body again.
+ *
+ * An origin may answer before it has read all: the request is over then, and on_read is not called
+ * any more.
  *
  * The request is sent again by itself only while on_read has not been called. A redirect that asks
  * for the body once more, when some of it has gone, is FETCHPOOL_REDIRECTS.
@@ -332,8 +350,11 @@ int fetchpool_request_set_upload(struct fetchpool_request *request, fetchpool_on
 
 /*
  * The two above, to and from a file. It is borrowed, used from where it stands, and not closed; a
- * failed write or read ends the request with FETCHPOOL_STOPPED, and errno says why. A descriptor
- * may be a pipe or a socket; where it is in non-blocking mode, it is waited for.
+ * failed write or read ends the request with FETCHPOOL_STOPPED, and errno says why; a signal that
+ * interrupts a write is such a failure of a FILE (EINTR), not of a descriptor. A descriptor
+ * may be a pipe or a socket; where it is in non-blocking mode, it is waited for, also inside
+ * fetchpool_process(), for which regular files are fit only. What is in the buffer of a FILE is
+ * its owner's to flush. The status is not looked at: a 404's body goes there too.
  */
 int fetchpool_request_set_output_file(struct fetchpool_request *request, FILE *file);
 int fetchpool_request_set_output_fd(struct fetchpool_request *request, int fd);
@@ -465,17 +486,18 @@ struct fetchpool_timing fetchpool_timing(const struct fetchpool_response *respon
  *         fetchpool_process(pool);
  *     }
  *
- * None of these functions blocks, but for the first fetchpool_submit() on a socket: it connects,
- * which a daemon that runs accepts at once. One thread at a time may use this half of a client;
- * blocking calls from other threads are not disturbed by it. After fork() a child has to ask for
- * its own descriptor; requests in flight are its parent's.
+ * None of these functions blocks, connecting included. If the daemon goes away, what it has not
+ * read is sent once more over a new socket, as fetchpool_fetch() does; the rest ends with
+ * FETCHPOOL_LOST. One thread at a time may use this half of a client; blocking calls from other
+ * threads are not disturbed by it. After fork() a child has to ask for its own descriptor; requests
+ * in flight are its parent's.
  */
 struct fetchpool_call;
 
 /*
  * A request has ended. Called once for each that was submitted, from fetchpool_process() or, for
- * those still in flight then, fetchpool_close(). The function owns the response; the call is dead
- * when it returns. It may submit other requests.
+ * those still in flight then, fetchpool_close(); never from fetchpool_submit(). The function owns
+ * the response; the call is dead when it returns. It may submit other requests.
  */
 typedef void (*fetchpool_on_done)(void *ctx, struct fetchpool_call *call,
                                   struct fetchpool_response *response);
@@ -486,8 +508,12 @@ typedef void (*fetchpool_on_done)(void *ctx, struct fetchpool_call *call,
  *
  * out_call  for fetchpool_cancel() and its like; may be NULL
  *
- * Returns 0, and on_done will be called; or FETCHPOOL_BAD_ARGUMENT, FETCHPOOL_NO_MEMORY or
- * FETCHPOOL_TOO_LARGE, and it will not. A daemon that cannot be reached is said by on_done.
+ * Returns 0, and on_done will be called; or FETCHPOOL_BAD_ARGUMENT, FETCHPOOL_NO_MEMORY (for want
+ * of descriptors, too), FETCHPOOL_TOO_LARGE, or inside fetchpool_close() FETCHPOOL_STOPPED, and it
+ * will not. A daemon that cannot be reached is said by on_done.
+ *
+ * Any number may be in flight. The daemon takes [limits] requests_per_client of them at once; the
+ * others wait here, each at most for the timeout that it names: FETCHPOOL_QUEUE_TIMEOUT.
  */
 int fetchpool_submit(struct fetchpool *client, const struct fetchpool_request *request,
                      fetchpool_on_done on_done, void *ctx, struct fetchpool_call **out_call);
@@ -502,15 +528,18 @@ short fetchpool_events(const struct fetchpool *client);
 
 /*
  * Sends and receives what can be without waiting, and calls the functions that this concerns.
- * Returns how many requests are in flight. Not from inside such a function.
+ * Returns how many requests are in flight. It receives about a MiB at most: if more is there, the
+ * descriptor stays ready. Inside such a function it does nothing.
  */
 size_t fetchpool_process(struct fetchpool *client);
 size_t fetchpool_in_flight(const struct fetchpool *client);
 
 /*
  * Pausing stops on_body and on_read of one request, until it is resumed; the others go on. What
- * the daemon may still send is bounded by the window. The daemon ends a request that is paused for
- * longer than its [timeouts] client_stall. From anywhere, also from inside the request's functions.
+ * the daemon may still send is bounded by the window, and handed over by a fetchpool_process()
+ * after fetchpool_resume(). The daemon ends a request that is paused for longer than its [timeouts]
+ * client_stall; that on_done does not wait. From anywhere, also from inside the request's
+ * functions. NULL does nothing.
  */
 void fetchpool_pause(struct fetchpool_call *call);
 void fetchpool_resume(struct fetchpool_call *call);
@@ -518,7 +547,8 @@ void fetchpool_resume(struct fetchpool_call *call);
 /*
  * Ends a request, at its origin too. on_done comes soon, with FETCHPOOL_CANCELLED if nothing had
  * been sent, FETCHPOOL_CANCELLED_SENT if it may have been, or what the daemon said before it heard
- * of it. No other function of the request is called any more.
+ * of it. No other function of the request is called any more. A daemon that says nothing is waited
+ * for FETCHPOOL_GRACE_MS. NULL does nothing.
  */
 void fetchpool_cancel(struct fetchpool_call *call);
 

@@ -2,8 +2,10 @@
 #include "complaint.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +15,23 @@
 
 /* The path of the unit that the packages install. */
 #define SYSTEM_PATH "/run/fetchpool/fetchpool.sock"
+
+void complaint_finish(struct complaint *complaint)
+{
+    free(complaint->sentence);
+    *complaint = (struct complaint){0};
+}
+
+void complaint_set(struct complaint *complaint, int exit_code, const char *format, ...)
+{
+    va_list values;
+    complaint_finish(complaint);
+    va_start(values, format);
+    if (vasprintf(&complaint->sentence, format, values) < 0)
+        complaint->sentence = NULL;
+    va_end(values);
+    complaint->exit_code = exit_code;
+}
 
 void complaint_show(int exit_code, const char *sentence)
 {

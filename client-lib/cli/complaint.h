@@ -3,6 +3,17 @@
 
 struct fetchpool;
 
+struct complaint {
+    int exit_code;
+    char *sentence; /* owned; NULL: none, or no memory for it */
+};
+
+void complaint_finish(struct complaint *complaint);
+
+/* In place of what it was. */
+void complaint_set(struct complaint *complaint, int exit_code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* "fetchpool: (CODE) SENTENCE". */
 void complaint_show(int exit_code, const char *sentence);
 

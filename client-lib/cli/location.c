@@ -109,3 +109,36 @@ char *location_file_name(const char *url)
         begin--;
     return end > begin ? strndup(path + begin, end - begin) : strdup(NAMELESS);
 }
+
+/* What RFC 3986 calls unreserved stays; anything else is written as %XX. */
+static char *escape(const char *name)
+{
+    char *escaped = malloc(3 * strlen(name) + 1);
+    char *out = escaped;
+    for (; escaped && *name; name++) {
+        if (isalnum((unsigned char)*name) || strchr("-._~", *name))
+            *out++ = *name;
+        else
+            out += sprintf(out, "%%%02x", (unsigned char)*name);
+    }
+    if (escaped)
+        *out = '\0';
+    return escaped;
+}
+
+char *location_append(const char *url, const char *file)
+{
+    const char *path = path_of(url);
+    size_t end = strcspn(path, "?#");
+    if (path[end] == '?' || (end > 0 && path[end - 1] != '/'))
+        return strdup(url);
+    const char *slash = strrchr(file, '/');
+    char *name = escape(slash ? slash + 1 : file);
+    char *complete;
+    int length = (int)(path - url) + (int)end;
+    if (!name ||
+        asprintf(&complete, "%.*s%s%s%s", length, url, end ? "" : "/", name, path + end) < 0)
+        complete = NULL;
+    free(name);
+    return complete;
+}

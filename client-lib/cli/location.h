@@ -12,3 +12,9 @@ char *location_resolve(const char *base, const char *reference);
 
 /* Returns owned: the file name that -O takes from a URL. NULL without memory. */
 char *location_file_name(const char *url);
+
+/*
+ * Returns owned: the URL, with the name of a local file behind it if it ends in no name of its own,
+ * as curl's -T does: at a '/', or at the authority, and without a query. NULL without memory.
+ */
+char *location_append(const char *url, const char *file);

@@ -8,6 +8,7 @@
 
 #include "complaint.h"
 #include "exitcode.h"
+#include "interrupt.h"
 #include "options.h"
 #include "report.h"
 #include "transfer.h"
@@ -52,7 +53,10 @@ static int act(const struct options *options)
 int main(int argc, char **argv)
 {
     struct options options;
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, with its number and its sentence */
+    /* A closed pipe, a file at its limit: write errors, with their number and their sentence. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    interrupt_install();
     int exit_code = options_read(&options, argc, argv);
     if (exit_code == EXIT_CODE_OK)
         exit_code = act(&options);

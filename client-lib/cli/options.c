@@ -1,6 +1,7 @@
 /* options: see options.h. */
 #include "options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -8,7 +9,6 @@
 
 #include "data.h"
 #include "exitcode.h"
-#include "fetchpool_wire.h"
 #include "usage.h"
 
 #define MAX_FORMAT_BYTES ((size_t)1 << 20)
@@ -19,6 +19,8 @@ enum {
     OPTION_DATA_RAW,
     OPTION_CONNECT_TIMEOUT,
     OPTION_MAX_REDIRS,
+    OPTION_MAX_FILESIZE,
+    OPTION_NO_PROGRESS,
     OPTION_COMPRESSED,
     OPTION_HTTP_1_1,
     OPTION_HTTP_2,
@@ -29,7 +31,7 @@ enum {
     OPTION_SOCKET
 };
 
-static const char letters[] = "X:H:d:o:OiIsSfm:LA:e:u:E:kw:Vh";
+static const char letters[] = "X:H:d:T:o:OiINsSfm:LA:e:u:E:kw:Vh";
 
 static const struct option words[] = {
     {"request", required_argument, NULL, 'X'},
@@ -38,11 +40,14 @@ static const struct option words[] = {
     {"data-ascii", required_argument, NULL, 'd'},
     {"data-binary", required_argument, NULL, OPTION_DATA_BINARY},
     {"data-raw", required_argument, NULL, OPTION_DATA_RAW},
+    {"upload-file", required_argument, NULL, 'T'},
     {"output", required_argument, NULL, 'o'},
     {"remote-name", no_argument, NULL, 'O'},
     {"include", no_argument, NULL, 'i'},
     {"show-headers", no_argument, NULL, 'i'},
     {"head", no_argument, NULL, 'I'},
+    {"no-buffer", no_argument, NULL, 'N'},
+    {"no-progress-meter", no_argument, NULL, OPTION_NO_PROGRESS},
     {"silent", no_argument, NULL, 's'},
     {"show-error", no_argument, NULL, 'S'},
     {"fail", no_argument, NULL, 'f'},
@@ -50,6 +55,7 @@ static const struct option words[] = {
     {"connect-timeout", required_argument, NULL, OPTION_CONNECT_TIMEOUT},
     {"location", no_argument, NULL, 'L'},
     {"max-redirs", required_argument, NULL, OPTION_MAX_REDIRS},
+    {"max-filesize", required_argument, NULL, OPTION_MAX_FILESIZE},
     {"compressed", no_argument, NULL, OPTION_COMPRESSED},
     {"user-agent", required_argument, NULL, 'A'},
     {"referer", required_argument, NULL, 'e'},
@@ -101,11 +107,36 @@ static int read_count(int32_t *out_count, const char *option, const char *text)
     return EXIT_CODE_OK;
 }
 
-static int add_data(struct options *options, const char *option, enum data_kind kind)
+/* Bytes, or a number of curl's units, which are powers of 1024. */
+static int read_size(uint64_t *out_bytes, const char *option, const char *text)
 {
-    int result = data_add(&options->body, !options->has_body, optarg, kind);
-    options->has_body = true;
-    return file_failed(option, optarg, result);
+    static const char units[] = "bkmg";
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    const char *unit = *end ? strchr(units, tolower((unsigned char)*end)) : units;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units) : 0;
+    if (!isdigit((unsigned char)*text) || errno || !unit || (*end && end[1]) ||
+        number > UINT64_MAX >> shift)
+        return usage_wrong("option %s: expected a number of bytes, not '%s'", option, text);
+    *out_bytes = (uint64_t)number << shift;
+    return EXIT_CODE_OK;
+}
+
+static int add_data(struct options *options, const char *option, enum body_kind kind)
+{
+    return file_failed(option, optarg, body_add(&options->body, optarg, kind));
+}
+
+static int add_upload(struct options *options, const char *file)
+{
+    const char **uploads = reallocarray(options->uploads, options->upload_count + 1,
+                                        sizeof *uploads);
+    if (!uploads)
+        return usage_wrong("out of memory");
+    options->uploads = uploads;
+    uploads[options->upload_count++] = file;
+    return EXIT_CODE_OK;
 }
 
 static int add_target(struct options *options, struct target target)
@@ -142,6 +173,8 @@ static bool *flag_of(struct options *options, int option)
         return &options->is_head;
     case 's':
         return &options->is_silent;
+    case OPTION_NO_PROGRESS:
+        return &options->hides_progress;
     case 'S':
         return &options->shows_errors;
     case 'f':
@@ -191,11 +224,13 @@ static int read_special(struct options *options, int option)
     case 'H':
         return file_failed("-H", optarg, fields_add(&options->fields, optarg));
     case 'd':
-        return add_data(options, "-d", DATA_TEXT);
+        return add_data(options, "-d", BODY_TEXT);
     case OPTION_DATA_BINARY:
-        return add_data(options, "--data-binary", DATA_BINARY);
+        return add_data(options, "--data-binary", BODY_BINARY);
     case OPTION_DATA_RAW:
-        return add_data(options, "--data-raw", DATA_RAW);
+        return add_data(options, "--data-raw", BODY_RAW);
+    case 'T':
+        return add_upload(options, optarg);
     case 'o':
         return add_target(options, (struct target){.path = optarg});
     case 'O':
@@ -206,6 +241,10 @@ static int read_special(struct options *options, int option)
         return read_seconds(&options->connect_timeout_ms, "--connect-timeout", optarg);
     case OPTION_MAX_REDIRS:
         return read_count(&options->max_redirects, "--max-redirs", optarg);
+    case OPTION_MAX_FILESIZE:
+        return read_size(&options->max_body_bytes, "--max-filesize", optarg);
+    case 'N': /* nothing is ever held back */
+        return EXIT_CODE_OK;
     case 'w':
         return read_write_out(options);
     default:
@@ -266,8 +305,10 @@ static int check(struct options *options)
         return usage_wrong("no URL given");
     if (options->is_json)
         return usage_wrong("--json is for ping, stats, connections and clients");
-    if (options->is_head && options->has_body)
+    if (options->is_head && (options->body.exists || options->upload_count > 0))
         return usage_wrong("-I and data cannot go together: a HEAD request has none");
+    if (options->body.exists && options->upload_count > 0)
+        return usage_wrong("-d and -T cannot go together: a request has one body");
     for (size_t i = 0; i < options->url_count; i++) {
         if (!*options->urls[i])
             return usage_wrong("a URL is empty");
@@ -278,7 +319,7 @@ static int check(struct options *options)
 int options_read(struct options *out_options, int argc, char **argv)
 {
     *out_options = (struct options){.max_redirects = MAX_REDIRECTS_DEFAULT};
-    buffer_init(&out_options->body, WIRE_MAX_MESSAGE_BYTES);
+    body_init(&out_options->body);
     buffer_init(&out_options->write_out, MAX_FORMAT_BYTES);
     int option;
     while ((option = getopt_long(argc, argv, letters, words, NULL)) != -1) {
@@ -294,10 +335,17 @@ int options_read(struct options *out_options, int argc, char **argv)
 void options_finish(struct options *options)
 {
     fields_finish(&options->fields);
-    buffer_finish(&options->body);
+    body_finish(&options->body);
     buffer_finish(&options->write_out);
     free(options->targets);
+    free(options->uploads);
     options->targets = NULL;
+    options->uploads = NULL;
+}
+
+const char *options_upload(const struct options *options, size_t index)
+{
+    return index < options->upload_count ? options->uploads[index] : NULL;
 }
 
 bool options_allow_complaints(const struct options *options)

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "body.h"
 #include "buffer.h"
 #include "fetchpool.h"
 #include "fields.h"
@@ -41,8 +42,9 @@ struct options {
     const char *socket;
     const char *method; /* NULL: what follows from the others */
     struct fields fields;
-    struct buffer body;
-    bool has_body;
+    struct body body;
+    const char **uploads; /* owned: the n-th file belongs to the n-th URL */
+    size_t upload_count;
     struct buffer write_out; /* ends in a NUL if it is not empty */
     const char *user_agent;  /* "": none */
     const char *referer;
@@ -52,13 +54,15 @@ struct options {
     const char *key_file;
     uint32_t timeout_ms;
     uint32_t connect_timeout_ms;
-    int32_t max_redirects; /* negative: no bound */
+    uint64_t max_body_bytes; /* 0: no bound */
+    int32_t max_redirects;   /* negative: no bound */
     enum fetchpool_http http;
     bool follows_redirects;
     bool is_head;
     bool shows_head;
     bool fails_on_error_status;
     bool is_silent;
+    bool hides_progress;
     bool shows_errors;
     bool is_compressed;
     bool is_insecure;
@@ -71,6 +75,9 @@ struct options {
  */
 int options_read(struct options *out_options, int argc, char **argv);
 void options_finish(struct options *options);
+
+/* The file that -T has for a URL, or NULL. */
+const char *options_upload(const struct options *options, size_t index);
 
 /* Is this failure to be told? Not with -s, unless with -S too. */
 bool options_allow_complaints(const struct options *options);

@@ -2,11 +2,13 @@
  * output: where bytes go: standard output, or a file that appears under its name when it is whole.
  *
  * A regular file is written under a temporary name beside its own and then renamed, so that a full
- * disk or a kill leaves either the old file or the new one, never a piece. What is no regular file
- * (/dev/null, a FIFO) is written directly. It owns the descriptor and the temporary file.
+ * disk, a signal or an answer cut short leaves either the old file or the new one, never a piece.
+ * What is no regular file (/dev/null, a FIFO, a terminal) is written directly. It owns the
+ * descriptor and the temporary file.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct output {
@@ -20,6 +22,8 @@ int output_open(struct output *out_output, const char *path);
 
 /* All of the bytes. 0 or a negative errno. */
 int output_write(struct output *output, const void *bytes, size_t length);
+
+bool output_is_terminal(const struct output *output);
 
 /* The file takes its name. 0 or a negative errno, after which the old file is as it was. */
 int output_finish(struct output *output);

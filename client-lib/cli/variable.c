@@ -89,14 +89,16 @@ static void put_redirect_url(struct buffer *text, const struct transfer *transfe
 
 static void put_size_download(struct buffer *text, const struct transfer *transfer)
 {
-    put_number(text, transfer->body_bytes_shown);
+    put_number(text, transfer->download.body_bytes);
 }
 
 static void put_size_upload(struct buffer *text, const struct transfer *transfer)
 {
-    const struct options *options = transfer->options;
     bool is_sent = transfer->response && fetchpool_status(transfer->response) > 0;
-    put_number(text, is_sent ? options->body.length : 0);
+    if (transfer->upload.exists)
+        put_number(text, transfer->upload.sent);
+    else
+        put_number(text, is_sent ? body_length(&transfer->options->body) : 0);
 }
 
 static void put_method(struct buffer *text, const struct transfer *transfer)
@@ -135,12 +137,12 @@ static void put_urlnum(struct buffer *text, const struct transfer *transfer)
 
 static void put_exitcode(struct buffer *text, const struct transfer *transfer)
 {
-    put_number(text, (uint64_t)transfer->exit_code);
+    put_number(text, (uint64_t)transfer->complaint.exit_code);
 }
 
 static void put_errormsg(struct buffer *text, const struct transfer *transfer)
 {
-    put(text, transfer->complaint);
+    put(text, transfer->complaint.sentence);
 }
 
 static void put_filename(struct buffer *text, const struct transfer *transfer)

@@ -82,7 +82,8 @@ static int read_goaway(struct wire_note *note, const struct fetchpool_value *par
 {
     const struct fetchpool_value *text = fetchpool_value_at(params, 0);
     (void)why;
-    note->text = (struct wire_str){fetchpool_value_string(text), fetchpool_value_length(text)};
+    if (fetchpool_value_string(text)) /* an array has a length, but no bytes */
+        note->text = (struct wire_str){fetchpool_value_string(text), fetchpool_value_length(text)};
     return 0;
 }
 

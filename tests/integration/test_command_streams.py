@@ -1,6 +1,7 @@
 """The fetchpool command and bodies of any size: files whole or not at all, uploads, signals, progress."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import pty
@@ -10,7 +11,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import fcntl
 import termios
 import threading
 
@@ -20,7 +20,7 @@ from support.bodies import body, digest, write_large
 from support.daemon import FETCHPOOL, environment, temporary_directory
 from support.origin import RawOrigin, response, serve
 from support.timing import SANITIZED, Stopwatch, eventually, scaled
-from support.upload_origin import H1Arrival, answer_early, open_upload_origin, said_of, take_all
+from support.upload_origin import H1Arrival, answer_early, echo, open_upload_origin, said_of, take_all
 
 MIB = 1 << 20
 LARGE = 100 * MIB
@@ -393,6 +393,50 @@ def test_standard_input_that_comes_slowly_is_sent_as_it_comes(start, open_origin
         process.stdin.flush()
         origin.await_arrivals(1)[0].await_bytes(5 * count)
     assert process.communicate(timeout=scaled(10)) == (said_of(b"line\n" * 3), b"")
+
+
+def test_an_answer_is_shown_while_standard_input_is_silent(start, open_origin):
+    origin = open_origin(echo)
+    process = start("-T", "-", origin.url("/x"), stdin=subprocess.PIPE)
+    for line in b"one\n", b"two\n":
+        process.stdin.write(line)
+        process.stdin.flush()
+        assert os.read(process.stdout.fileno(), 100) == line
+    assert process.communicate(timeout=scaled(10)) == (b"", b"")
+
+
+def test_a_refusal_ends_it_while_standard_input_is_silent(start, open_origin):
+    origin = open_origin(answer_early(413, b"enough"))
+    process = start("-T", "-", origin.url("/x"), stdin=subprocess.PIPE)
+    process.stdin.write(b"line\n")
+    process.stdin.flush()
+    assert process.stdout.read() == b"enough" and process.wait(scaled(10)) == 0
+
+
+def test_a_deadline_is_kept_while_standard_input_is_silent(start, open_origin):
+    origin = open_origin(take_all)
+    process = start("-m", "0.5", "-T", "-", origin.url("/x"), stdin=subprocess.PIPE)
+    assert process.wait(scaled(10)) == 28
+    assert process.stderr.read().startswith(b"fetchpool: (28) ")
+
+
+def test_a_daemon_that_ends_is_noticed_while_standard_input_is_silent(start, daemon, open_origin):
+    origin = open_origin(take_all)
+    process = start("-T", "-", origin.url("/x"), stdin=subprocess.PIPE)
+    origin.await_arrivals(1)
+    daemon.process.kill()
+    daemon.expected_exit = -signal.SIGKILL
+    daemon.wait()
+    assert process.wait(scaled(10)) == 122
+    assert process.stderr.read().startswith(b"fetchpool: (122) ")
+
+
+def test_a_fifo_is_sent_as_it_comes(start, here, open_origin):
+    os.mkfifo(here / "fifo")
+    process = start("-T", "fifo", open_origin(take_all).url("/x"))
+    with open(here / "fifo", "wb") as fifo:
+        fifo.write(body(MIB))
+    assert process.communicate(timeout=scaled(10)) == (said_of(body(MIB)), b"")
 
 
 def test_an_early_answer_is_the_answer(run, here, open_origin):

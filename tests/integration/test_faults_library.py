@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import threading
 
 import pytest
 
@@ -11,6 +10,7 @@ from support.daemon import ROOT, temporary_directory
 from support.driver import Runner, compile_against_library
 from support.fakedaemon import words
 from support.origin import RawOrigin, chunked_response, response, serve
+from support.upload_origin import UploadOrigin, answer_early
 
 UPLOAD_SEED = 99  # as the drivers' threads have it
 
@@ -131,6 +131,24 @@ def test_c24_what_is_stopped_or_cancelled_leaves_the_socket_to_the_next(daemon, 
 
 
 def test_c24_more_than_the_daemon_takes_at_once_all_end(daemon, origin, asynchronous):
+    assert asynchronous("many", 600, origin.url("/1000/1"), seconds=60) == ["600 ended, 0 failures"]
+
+
+@pytest.mark.parametrize("window", [1, 1000, 100_000, 10_000_000])
+def test_c24_a_window_of_any_size_is_kept_to(daemon, origin, blocking, asynchronous, window):
+    length = min(3_000_000, window * 500)
     with calm(daemon):
-        assert asynchronous("many", 1000, origin.url("/1000/1"), seconds=60) == [
-            "1000 ended, 0 failures"]
+        assert blocking("window", window, "down", origin.url(f"/{length}/2")) == [good(length)]
+        assert asynchronous("window", window, "down", origin.url(f"/{length}/1"), "run") == [
+            f"0 {good(length)}"]
+
+
+def test_c24_an_early_answer_ends_an_upload_and_the_socket_serves_the_next(daemon, origin, blocking,
+                                                                           asynchronous):
+    with UploadOrigin(answer_early(413, b"")) as early, calm(daemon):
+        lines = blocking("buffer", 2048, "up", early.url("/0/1"), 50_000_000, 3, "more",
+                         early.url("/0/1"), 50_000_000, 3, "down", origin.url("/400000/2"))
+        assert lines == ["0 0 413 0 right "] * 2 + [good(400_000)]
+        lines = asynchronous("up", early.url("/0/1"), 50_000_000, 3, "down", origin.url("/400000/2"),
+                             "run")
+        assert sorted(lines) == ["0 0 0 413 0 right ", f"1 {good(400_000)}"]

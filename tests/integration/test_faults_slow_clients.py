@@ -134,8 +134,9 @@ def test_c2_a_message_that_waits_for_the_daemon_to_read_it_is_not_late(start_dae
         client.idle(1)
         client.put(message[3:])
         origin.release()
-        client.wait(lambda: 200 in client.answers)
-        assert all(client.answers[100 + number][2] is None for number in range(5))
+        expected = [*range(100, 105), 200]
+        client.wait(lambda: all(number in client.answers for number in expected))
+        assert all(client.answers[number][2] is None for number in expected)
 
 
 def test_c2_a_connection_that_says_nothing_is_allowed_and_counted(start_daemon):
@@ -208,8 +209,7 @@ def test_c6_a_client_that_writes_100000_requests_is_read_up_to_its_bound_in_flig
         time.sleep(0.2)
         assert len(origin.requests) == IN_FLIGHT
         client.close()
-        for connection in origin.connections:
-            assert connection.closed.wait(scaled(5)) or origin.release()
+        origin.release()
 
 
 @pytest.mark.deadline(60)
@@ -230,8 +230,12 @@ def test_c6_answers_that_nobody_reads_stop_the_reading(daemon, nginx, witness, t
 
 
 def test_c6_streams_beyond_the_bound_in_flight_are_refused_with_100(daemon, http, authority):
-    """Not left unread, as without streams: what the running ones wait for may stand behind it."""
-    with open_upload_origin(http, authority) as origin, calm(daemon, offenders=0):
+    """
+    Not left unread, as without streams: what the running ones wait for may stand behind it.
+    Each takes libcurl some 80 KiB at a time, of which the allocator keeps a part for the next.
+    """
+    with open_upload_origin(http, authority) as origin, \
+            calm(daemon, offenders=0, memory_kib=24 << 10):
         client = UploadClient(daemon)
         uploads = [client.upload(origin.url(f"/{number}"), upload_size=5)
                    for number in range(IN_FLIGHT)]
@@ -383,8 +387,7 @@ def test_c8_killed_while_its_connection_is_opened(daemon, witness, keys):
             await_row(daemon, child, in_flight=1)
             time.sleep(0.1)  # the first SYN is out
             kill_and_await_the_end(daemon, child)
-        assert daemon.connections() == [row for row in daemon.connections()
-                                        if str(origin.port) not in row["origin"]]
+        assert not [row for row in daemon.connections() if str(origin.port) in row["origin"]]
     await_quota(daemon)
 
 
@@ -416,11 +419,9 @@ def test_c8_killed_while_it_sends(daemon, witness, authority, http):
         with Stopwatch() as watch:
             assert origin.arrivals[0].was_never_complete()
         assert watch.seconds < scaled(CANCELLED_WITHIN * 2)
-        client = UploadClient(daemon)
-        # Over http/1.1 by a new connection, over h2 by the same one.
-        client.upload(origin.url("/next"), upload_size=1000).write(b"x" * 1000)
-        assert origin.await_arrivals(2)[1].target == "/next"
-        assert len(origin.connections) == (1 if http == "2" else 2)
+        answer = UploadClient(daemon).send_all(origin.url("/next"), b"next", upload_size=4)
+        assert answer["body"] == said_of(b"next")
+        assert http == "2" or not answer["connection"]["reused"]
     await_quota(daemon)
 
 
@@ -445,11 +446,7 @@ def test_c8_killed_while_it_receives_or_stalls(daemon, witness, authority, http,
                 eventually(lambda: daemon.stats()["paused_streams"] == 1, 5, "a paused stream")
             kill_and_await_the_end(daemon, child)
         eventually(origin.arrivals[0].is_left, 0.5, "the origin hears of it")
-        if http == "2":  # the connection serves the next one
-            with daemon.client() as next_client:
-                next_client.send("fetch", {"url": origin.url("/next")})
-                origin.await_arrivals(2)
-                assert len(origin.connections) == 1
+        assert UploadClient(daemon).fetch(origin.url("/next"))["body"] == said_of(b"")
         assert daemon.stats()["paused_streams"] == 0
     await_quota(daemon)
 

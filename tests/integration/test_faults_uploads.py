@@ -196,7 +196,7 @@ def test_c22_a_slow_client_that_goes_on_is_not_stalled(start_daemon, open_origin
 
 
 def test_c22_a_client_that_waits_for_the_origin_is_not_stalled(start_daemon, open_origin):
-    """Neither while it has no grant nor when it has sent all: there the origin's time-outs count."""
+    """Neither without a grant nor when it has sent all: there the origin's time-outs count."""
     client = UploadClient(start_daemon({"timeouts": {"client_stall": "300ms"}}))
     origin = open_origin(stop_reading)
     waits = client.upload(origin.url("/waits"))
@@ -220,10 +220,12 @@ def test_c22_a_client_that_sends_but_takes_nothing_of_its_answer_is_stalled(star
     upload = client.upload(open_origin(script).url(), stream=True, window=0, grants=False)
     upload.await_head()
     with Stopwatch() as watch:
-        while not upload.is_over:
+        for _ in range(int(scaled(40))):
             upload.write(b"x")
             client.idle(0.05)
-    assert upload.refusal().code == 206
+            if upload.is_over:
+                break
+    assert upload.refusal(0.1).code == 206
     assert watch.seconds < LIMIT / 1000 + scaled(SLACK)
 
 
@@ -275,7 +277,7 @@ def test_c22_an_upload_that_ended_before_the_half_close_is_answered(daemon, clie
 
 def test_o10_an_origin_that_takes_an_upload_slowly_is_not_idle_but_ends_at_the_whole_timeout(
         daemon, client, authority):
-    """A frame each 50 ms. Over h2 the origin alone says what it takes: no kernel takes it instead."""
+    """A frame each 50 ms. Over h2 the origin alone says what it takes: no kernel does instead."""
     def script(arrival):
         while not arrival.origin.released.wait(0.05):
             arrival.read(1)
@@ -335,7 +337,7 @@ def test_o10_silence_in_the_body_of_an_uploads_answer_ends_at_idle(daemon, clien
 
 # ---- O19: an origin that stops reading -----------------------------------------------------------
 
-IDLE = 2500  # ms
+IDLE = 1500  # ms
 
 
 @pytest.fixture
@@ -379,7 +381,7 @@ def test_o19_an_origin_that_takes_nothing_at_all_is_a_timeout(daemon, client, op
 
 def test_o19_an_origin_that_goes_on_before_the_timeout_gets_every_byte(daemon, client, open_origin):
     def script(arrival):
-        arrival.origin.released.wait(scaled(20))
+        stop_reading(arrival)
         take_all(arrival)
 
     with calm(daemon, offenders=0):
@@ -393,7 +395,7 @@ def test_o19_an_origin_that_goes_on_before_the_timeout_gets_every_byte(daemon, c
         assert upload.answer()["body"] == said_of(bytes(sent + MAX_DATA))
 
 
-def test_o19_a_hundred_stopped_uploads_cost_nothing_and_stop_nobody(daemon, client, open_origin,
+def test_o19_many_stopped_uploads_cost_nothing_and_stop_nobody(daemon, client, open_origin,
                                                                    witness):
     def script(arrival):
         (take_all if arrival.target == "/take" else stop_reading)(arrival)

@@ -378,7 +378,7 @@ def test_a_hanging_daemon_costs_the_timeout_and_two_seconds(run, path):
 
 
 def test_the_daemons_own_timeout_holds_for_silence(run, path):
-    with FakeDaemon(path, hangs) as fake:
+    with FakeDaemon(path, lambda peer: list(peer.events())) as fake:
         fake.hello = {"limits": {"timeout": 300}}
         lines = run("down", url(5), "whole", url(5), "run")
         assert all("within 2300 ms" in line for line in lines) and len(lines) == 2
@@ -454,6 +454,31 @@ def test_c24_signals_each_millisecond_and_tiny_buffers_leave_every_byte_right(ru
         assert sorted(lines) == [good(0, 3_000_000), good(1, 1_000_000), good(2, 100_000)]
         assert sorted(map(len, fake.uploads)) == [300_000, 2_000_000]
         assert set(fake.uploads) == {words(2_000_000, 9), words(300_000, 4)}
+
+
+WAITS = {
+    "paused": (streams(), ["pauseat", 100_000, "down", url(3_000_000)]),
+    "an upload that is granted nothing": (streams(upload_window=0), ["up", url(5), 1_000_000, 3]),
+    "a paused upload": (streams(), ["up", url(5), 1_000_000, 3, "pause", 0]),
+    "a daemon that hangs": (hangs, ["down", url(5)]),
+    "a cancellation unheard": (lambda peer: list(peer.events()), ["down", url(5), "cancel", 0]),
+}
+
+
+@pytest.mark.parametrize("script, steps", WAITS.values(), ids=WAITS.keys())
+def test_while_nothing_happens_the_descriptor_is_not_ready(run, path, script, steps):
+    with FakeDaemon(path, script):
+        lines = run(*steps, "runfor", 300, "runfor", 500, "turns", "close")
+        assert int(lines[0].split()[1]) <= 3
+
+
+def test_an_idle_client_notices_the_daemons_end_once(run, path):
+    fake = FakeDaemon(path, streams())
+    process = run.start("down", url(5), "run", "wait", "down", url(6), "runfor", 300, "turns")
+    assert [process.stdout.readline() for _ in range(2)] == [good(0, 5) + "\n", "waiting\n"]
+    fake.close()
+    lines = run.finish(process, "\n")
+    assert begins(lines[0], 1, 900, 2) and int(lines[1].split()[1]) <= 5
 
 
 def test_one_fast_stream_does_not_hold_the_loop(run, path):

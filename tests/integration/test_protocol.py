@@ -219,21 +219,6 @@ def test_clients_counts_what_is_in_flight(daemon):
         client.receive(running)
 
 
-# ---- Keys that the next version brings -----------------------------------------------------------
-
-@pytest.mark.parametrize("key, value", [("upload", True), ("upload_size", 10), ("stream", True),
-                                        ("window", 65536)])
-def test_streaming_keys_are_error_1_naming_the_key(client, nginx, key, value):
-    error = client.refused(nginx.url("/text", nginx.PLAIN), **{key: value})
-    assert error.code == 1 and key in error.message
-
-
-@pytest.mark.parametrize("key", ["upload", "upload_size", "stream", "window"])
-@pytest.mark.parametrize("value", [False, None])
-def test_streaming_keys_that_ask_for_nothing_pass(client, nginx, key, value):
-    assert client.fetch(nginx.url("/text", nginx.PLAIN), **{key: value})["status"] == 200
-
-
 # ---- Wrong types ---------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("key, value", [
@@ -243,7 +228,9 @@ def test_streaming_keys_that_ask_for_nothing_pass(client, nginx, key, value):
     ("timeout", 1.5), ("queue_timeout", True), ("connect_timeout", "x"),
     ("first_byte_timeout", []), ("idle_timeout", {}), ("redirects", -1), ("redirects", "two"),
     ("decompress", 1), ("decompress", "yes"), ("http", "3"), ("http", 2), ("retry", "often"),
-    ("retry", False), ("tls", "secure"), ("tls", [1]), ("proxy", 5), ("tag", 5)],
+    ("retry", False), ("tls", "secure"), ("tls", [1]), ("proxy", 5), ("tag", 5),
+    ("upload", 1), ("upload_size", "large"), ("upload_size", False), ("stream", "yes"),
+    ("window", -1), ("window", 1.0)],
     ids=lambda value: repr(value))
 def test_a_wrong_type_is_error_1_naming_the_key(client, key, value):
     error = client.refused_call("fetch", {"url": "http://127.0.0.1:9/", key: value})

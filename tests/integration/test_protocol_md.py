@@ -8,7 +8,7 @@ import pytest
 
 from support.check_protocol_md import PAGE, check, decode, examples, from_json
 from support.daemon import ROOT
-from support.origin import RawOrigin, response, serve
+from support.origin import RawOrigin, chunked_response, response, serve
 
 ORIGIN = "http://127.0.0.1:8080"  # the page's; stands for one that the test starts
 
@@ -18,7 +18,11 @@ def messages():
 
 
 def answer_as_on_the_page(request):
-    if request.method == "POST":
+    if request.target == "/log":
+        return chunked_response([b"hello\n"], [("X-Lines", "1")], [("Content-Type", "text/plain")])
+    if request.target == "/endless":
+        return response(headers=[("Content-Length", "1000000000")], length=False)
+    if request.method != "GET":
         return response(201, headers=[("Location", "/orders/17")])
     return response(headers=[("Content-Type", "text/plain")], body=b"hello\n")
 
@@ -48,28 +52,82 @@ def test_a_wrong_example_is_found(tmp_path, page):
     assert len(check(path)) == 1
 
 
-def test_the_daemon_answers_every_request_as_the_page_shows(client):
-    answers = {message[1]: message for message in messages() if message[0] == 1}
-    requests = [message for message in messages() if message[0] == 0]
-    assert len(requests) > 8
+def exchanges(shown):
+    """The messages of the page by the id of their request, each list in the page's order."""
+    by_id = {}
+    for message in shown:
+        if message[0] != 2:
+            by_id.setdefault(message[1], []).append(message)
+        elif message[1] != "goaway":
+            by_id[message[2][0]].append(message)
+    return by_id.values()
+
+
+def at(origin, message):
+    """The same message, where the page's origin is this one."""
+    text = json.dumps(message, default=lambda data: {"bin": data.decode("latin-1")})
+    return from_json(json.loads(text.replace(ORIGIN, origin.url(""))))
+
+
+def is_the_clients(message, keys):
+    """Of a request with these keys: what the page shows, does the client say it?"""
+    if message[0] != 2:
+        return message[0] == 0
+    of_both = {"data": "upload" in keys, "end": "upload" in keys, "window": "stream" in keys}
+    return message[1] == "cancel" or of_both.get(message[1], False)
+
+
+def receive(client, shown):
+    if shown[0] == 1:
+        return client.receive_message(shown[1])
+    message = client.await_notification(shown[1])
+    client.notifications.remove(message)
+    return message
+
+
+def assert_same(given, shown):
+    """But for numbers and texts that differ each time; an error is the very same."""
+    assert shape(given) == shape(shown)
+    if shown[0] == 2:
+        if shown[1] != "end":
+            assert given == shown
+        else:
+            assert given[2][1]["bytes"] == shown[2][1]["bytes"]
+            assert given[2][1]["trailers"] == shown[2][1]["trailers"]
+    elif shown[2]:
+        assert given == shown
+    elif "status" in shown[3]:
+        for key in ("status", "headers", "body"):
+            assert given[3].get(key) == shown[3].get(key)
+
+
+def test_the_daemon_answers_every_message_as_the_page_shows(client):
+    tried = list(exchanges(messages()))
+    assert len(tried) > 10
     with RawOrigin(serve(answer_as_on_the_page)) as origin:
-        here = origin.url("")
-        for _, id, method, params in requests:
-            params = json.loads(json.dumps(params, default=lambda data: {"bin": data.decode()})
-                                .replace(ORIGIN, here))
-            client.send(method, *from_json(params), id=id)
-            given, shown = client.receive_message(id), answers.pop(id)
-            assert shape(given) == shape(shown), (method, params)
-            if shown[2]:  # an error: the very same
-                assert given == shown
-            elif method == "fetch":
-                assert given[3]["body"] == shown[3]["body"]
-                assert given[3]["headers"] == shown[3]["headers"]
-    assert not answers, "answers without their requests"
+        for request, *others in tried:
+            assert request[0] == 0 and others, f"no request, or no answer: {request}"
+            keys = request[3][0].keys() if request[3] else ()
+            client.send(request[2], *at(origin, request[3]), id=request[1])
+            for message in others:
+                if is_the_clients(message, keys):
+                    client.notify(message[1], *message[2])
+                else:
+                    assert_same(receive(client, message), at(origin, message))
+    client.read_for(0.1)
+    assert client.notifications == [] and not any(client.answers.values()), "more than the page has"
+
+
+def test_the_page_shows_every_message_that_streams():
+    shown = {(message[1], is_the_clients(message, request[3][0].keys()))
+             for request, *others in exchanges(messages()) if request[2] == "fetch"
+             for message in others if message[0] == 2}
+    assert shown == {("data", False), ("data", True), ("end", False), ("end", True),
+                     ("window", False), ("window", True), ("cancel", True), ("error", False)}
 
 
 def test_goaway_is_as_the_page_shows(daemon):
-    [shown] = [message for message in messages() if message[0] == 2]
+    [shown] = [message for message in messages() if message[:2] == [2, "goaway"]]
     client = daemon.client()
     client.call("hello", {})
     daemon.signal(signal.SIGTERM)

@@ -7,21 +7,24 @@
  *
  *     asyncdriver SOCKET STEP...
  *
- *     down URL | whole URL | up URL LENGTH SEED     submits; these set something for the next one:
+ *     down URL | whole URL | up URL LENGTH SEED    submits; these set something for the next one:
  *         pauseat BYTES | stopat BYTES | cancelat BYTES    what on_body does after so many bytes
- *         late                                      on_read is late every other time
- *         again TIMES                               on_done submits the same again
- *         killer NUMBER                             on_done cancels that one
- *         reader                                    on_body fetches the same by a blocking call
- *     window BYTES | timeout MS                     for all that follow
- *     run | runfor MS                               the loop, until all have ended
+ *         late                      on_read is late every other time
+ *         again TIMES               on_done submits the same again
+ *         killer NUMBER             on_done cancels that one
+ *         reader                    on_body fetches the same by a blocking call
+ *     window BYTES | timeout MS     for all that follow
+ *     run | runfor MS               the loop, until all have ended
  *     pause NUMBER | resume NUMBER | cancel NUMBER
- *     many COUNT URL                                downloads, quietly
- *     beside THREADS TIMES URL                      the same in threads with blocking calls,
- * quietly idle MS                                       sleeps without a loop fd what the
- * descriptor is: the same as before? fork URL                                      a child submits,
- * too close                                         ends the client signals | buffer BYTES | wait
- * see streamdriver
+ *     many COUNT URL                downloads, quietly
+ *     beside THREADS TIMES URL      the same, and in threads with blocking calls
+ *     idle MS                       sleeps without a loop
+ *     fd                            what the descriptor is: the same as before?
+ *     most                          body bytes that one turn handed over
+ *     turns                         how often the last loop went round
+ *     fork URL                      a child submits, too
+ *     close                         ends the client
+ *     signals | buffer BYTES | wait    see streamdriver
  */
 #include "driver.h"
 
@@ -58,11 +61,11 @@ static struct job next_job = {.victim = -1};
 static uint64_t window;
 static uint32_t timeout_ms;
 static int first_fd = -2;
+static int turns;                      /* of the last loop */
 static uint64_t in_turn, most_in_turn; /* body bytes that one turn handed over */
 static int is_inside; /* a function of ours: it must never be called from another place */
 
-/* ---- Functions for the library ----------------------------------------------------------------
- */
+/* ---- Functions for the library --------------------------------------------------------------- */
 
 static void submit(const struct job *wanted);
 
@@ -138,8 +141,7 @@ static void on_done(void *ctx, struct fetchpool_call *call, struct fetchpool_res
     }
 }
 
-/* ---- Submitting --------------------------------------------------------------------------------
- */
+/* ---- Submitting ------------------------------------------------------------------------------ */
 
 static void submit(const struct job *wanted)
 {
@@ -169,8 +171,7 @@ static void submit_next(char *url)
     next_job = (struct job){.victim = -1};
 }
 
-/* ---- The loop ----------------------------------------------------------------------------------
- */
+/* ---- The loop -------------------------------------------------------------------------------- */
 
 static long long now_ms(void)
 {
@@ -195,6 +196,7 @@ static int wake_late(void)
 static void run(long long for_ms)
 {
     long long end = now_ms() + for_ms;
+    turns = 0;
     while (fetchpool_in_flight(pool) > 0 && now_ms() < end) {
         struct pollfd ready = {.fd = fetchpool_fd(pool), .events = fetchpool_events(pool)};
         long long left = end - now_ms();
@@ -202,6 +204,7 @@ static void run(long long for_ms)
         if (poll(&ready, 1, is_late ? 1 : left < 20000 ? (int)left : 20000) < 0 && errno != EINTR)
             exit(3);
         is_inside = 1;
+        turns++;
         if (ready.revents)
             fetchpool_process(pool);
         is_inside = 0;
@@ -211,8 +214,7 @@ static void run(long long for_ms)
     }
 }
 
-/* ---- Steps -------------------------------------------------------------------------------------
- */
+/* ---- Steps ----------------------------------------------------------------------------------- */
 
 static void many(int count, char *url)
 {
@@ -315,8 +317,7 @@ static void wait_for_line(void)
         clearerr(stdin);
 }
 
-/* ---- Which step --------------------------------------------------------------------------------
- */
+/* ---- Which step ------------------------------------------------------------------------------ */
 
 static uint64_t number(const char *word)
 {
@@ -331,6 +332,8 @@ static int alone(char **words)
         return run(100000), 1;
     if (strcmp(verb, "fd") == 0)
         return show_fd(), 1;
+    if (strcmp(verb, "turns") == 0)
+        return printf("turns %d\n", turns), 1;
     if (strcmp(verb, "most") == 0)
         return printf("most %llu\n", (unsigned long long)most_in_turn), 1;
     if (strcmp(verb, "late") == 0)

@@ -67,8 +67,7 @@ static inline struct body body_of(const char *url)
     return (struct body){.seed = strtoull(seed, NULL, 10)};
 }
 
-/* ---- Hardships --------------------------------------------------------------------------------
- */
+/* ---- Hardships ------------------------------------------------------------------------------- */
 
 static int socket_buffer; /* 0: as the host has it */
 

@@ -26,8 +26,10 @@ stage_daemon "$authority"
 flags="-Wall -Wextra -Werror -I$root/include -L$build"
 for source in "$examples"/*.c; do
     name=$(basename "$source" .c)
+    libraries=-lfetchpool
+    [ "$name" != uv ] || libraries="$libraries $(pkg-config --cflags --libs libuv)"
     # shellcheck disable=SC2086
-    cc -std=c11 $flags -o "$stage/$name" "$source" -lfetchpool || stage_die "$source does not compile"
+    cc -std=c11 -D_GNU_SOURCE $flags -o "$stage/$name" "$source" $libraries || stage_die "$source does not compile"
 done
 for source in "$examples"/*.cc; do
     name=$(basename "$source" .cc)
@@ -37,3 +39,10 @@ done
 run get hello "$origin/"
 run cplusplus 200 "$origin/"
 run post '200 over connection' "$origin/" '{"order": 1}'
+run poll "^$origin/ 200, 6 bytes" "$origin/" "$plain_origin/" "$origin/files/none"
+run uv "^$origin/ 200, 6 bytes" "$origin/" "$plain_origin/" "$origin/files/none"
+head -c 20000000 /dev/urandom >"$stage/files/large"
+run stream '200, 20000000 bytes' get "$origin/files/large" "$stage/copy"
+cmp "$stage/files/large" "$stage/copy" || stage_die 'the example stream did not get what was sent'
+run stream '201, ' put "$origin/put/large" "$stage/files/large"
+cmp "$stage/files/large" "$stage/put/large" || stage_die 'the example stream did not send all'

@@ -6,15 +6,15 @@
  *
  *     streamdriver SOCKET STEP...
  *
- *     down URL                    download; "headers" options below hold for all that follow
+ *     down URL                    download
  *     up URL LENGTH SEED          upload of a known length, then what the URL says
  *     more URL LENGTH SEED        the same, but its length is not announced
  *     lie URL LENGTH ANNOUNCED    an upload with another length than announced
  *     stop URL BYTES              on_body stops after so many bytes
  *     stopread URL BYTES          on_read does
  *     refuse URL                  on_headers does
- *     save URL PATH               into a FILE, and what is behind is kept; then "fd" of the same
- *     savefd URL PATH | send URL PATH | sendfd URL PATH
+ *     save URL PATH | savefd URL PATH    into a FILE behind "before", into a descriptor
+ *     send URL PATH | sendfd URL PATH    from a FILE, from a descriptor
  *     get URL                     not streamed, with on_headers
  *     trailers URL                their names and values
  *     window BYTES | timeout MS | idle MS | sleep MS     for the requests that follow
@@ -37,8 +37,7 @@ static uint64_t window;
 static uint32_t timeout_ms, idle_ms;
 static int sleep_ms;
 
-/* ---- Functions for the library ----------------------------------------------------------------
- */
+/* ---- Functions for the library --------------------------------------------------------------- */
 
 struct stream {
     struct body down;
@@ -89,8 +88,7 @@ static ptrdiff_t on_read(void *ctx, void *buffer, size_t size)
     return (ptrdiff_t)body_write(&stream->up, buffer, size < piece ? size : piece);
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------
- */
+/* ---- Steps ----------------------------------------------------------------------------------- */
 
 static struct fetchpool_request *create(const char *method, const char *url, struct stream *stream)
 {
@@ -270,8 +268,7 @@ static void wait_for_line(void)
         clearerr(stdin);
 }
 
-/* ---- Which step -------------------------------------------------------------------------------
- */
+/* ---- Which step ------------------------------------------------------------------------------ */
 
 static uint64_t number(const char *word)
 {

@@ -70,6 +70,9 @@ class Arrival:
             self.origin.news.notify_all()
         return data
 
+    def invite(self):
+        """Says 100 Continue where that is waited for: HTTP/1.1 alone."""
+
     def complete(self):
         self.is_complete = True
         self.ended.set()
@@ -122,7 +125,8 @@ def echo(arrival):
 
 
 def stop_reading(arrival):
-    """Takes nothing of the body until the test releases the origin."""
+    """Takes nothing of the body until the test releases the origin; asked for it, it may come."""
+    arrival.invite()
     arrival.origin.released.wait(scaled(60))
 
 
@@ -201,8 +205,7 @@ class H1Arrival(Arrival):
             self.complete()
 
     def read_some(self):
-        if self.is_awaited:
-            self.go_on()
+        self.invite()
         if self.is_chunked and self.left == 0 and not self.is_complete:
             self._next_chunk()
         if self.is_complete:
@@ -217,6 +220,10 @@ class H1Arrival(Arrival):
             self.complete()
         return data
 
+    def invite(self):
+        if self.is_awaited:
+            self.go_on()
+
     def go_on(self):
         self.is_awaited = False
         self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -226,8 +233,7 @@ class H1Arrival(Arrival):
         self.connection.write(response(status, body, headers))
 
     def start(self, status, headers=()):
-        if self.is_awaited:
-            self.go_on()
+        self.invite()
         self.connection.write(response(status, headers=[*headers, ("Transfer-Encoding", "chunked")],
                                        length=False))
 

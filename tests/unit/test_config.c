@@ -34,6 +34,13 @@ static void every_default_is_within_its_own_bounds(void **state)
     assert_int_equal(config_init(&config), 0);
     assert_int_equal(config.max_body_bytes, 16 << 20);
     assert_int_equal(config.drain_timeout_ms, 30000);
+    assert_int_equal(config.stream_timeout_ms, 24 * 3600 * 1000);
+    assert_int_equal(config.client_stall_timeout_ms, 60000);
+    assert_int_equal(config.expect_timeout_ms, 1000);
+    assert_int_equal(config.frame_timeout_ms, 30000);
+    assert_int_equal(config.upload_window_bytes, 256 << 10);
+    assert_int_equal(config.paused_memory_bytes, 64 << 20);
+    assert_int_equal(config.paused_memory_total_bytes, 256 << 20);
     assert_false(config.allow_insecure);
     assert_null(config.ca_file);
     config_finish(&config);
@@ -48,7 +55,8 @@ static void a_file_changes_what_it_names_and_nothing_else(void **state)
     assert_int_equal(load(&config,
                           "; a comment\n[limits]\nmax_body = 1GiB\n\n[tls]\n"
                           "ca_file = /etc/ssl/certs/ca-certificates.crt\nallow_insecure = yes\n"
-                          "[timeouts]\ndrain = 0\nconnect = 1500ms\n[daemon]\nlog_level = debug\n",
+                          "[timeouts]\ndrain = 0\nconnect = 1500ms\nexpect = 0\n"
+                          "[daemon]\nlog_level = debug\n",
                           &error),
                      0);
     assert_int_equal(config.max_body_bytes, (uint64_t)1 << 30);
@@ -56,6 +64,7 @@ static void a_file_changes_what_it_names_and_nothing_else(void **state)
     assert_true(config.allow_insecure);
     assert_int_equal(config.drain_timeout_ms, 0);
     assert_int_equal(config.connect_timeout_ms, 1500);
+    assert_int_equal(config.expect_timeout_ms, 0);
     assert_int_equal(config.total_timeout_ms, 300000);
     assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
     config_finish(&config);
@@ -70,6 +79,12 @@ static void what_is_wrong_is_said_with_its_line_and_changes_nothing(void **state
     } cases[] = {
         {"[limits]\nmax_bdy = 1\n",
          ":2: unknown key \"max_bdy\" in [limits]; expected one of max_message, max_body, "},
+        {"[limits]\nmax_bdy = 1\n", ", max_name, max_pem"}, /* all of them are named */
+        {"[timeouts]\nclient_stall = 0\n", ":2: [timeouts] client_stall = 0: expected 1ms to 1d"},
+        {"[timeouts]\nframe = 2h\n", ":2: [timeouts] frame = 2h: expected 1ms to 1h"},
+        {"[limits]\nupload_window = 1KiB\n",
+         ":2: [limits] upload_window = 1KiB: expected 4KiB to 16MiB"},
+        {"[limits]\npaused_memory = 0\n", ":2: [limits] paused_memory = 0: expected 1MiB to 64GiB"},
         {"[limit]\nx = 1\n",
          ":2: unknown section [limit]; expected one of daemon, pool, timeouts, limits, tls, proxy"},
         {"\n\n[limits]\nmax_body = many\n",

@@ -211,6 +211,105 @@ static void certificates_and_keys_go_together_and_carry_an_identity(void **state
     assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "tls.server_name");
 }
 
+/* ---- Streams -------------------------------------------------------------------------------- */
+
+static void a_stream_is_bounded_by_what_its_client_says(void **state)
+{
+    (void)state;
+    struct wire_fetch fetch = a_get();
+    fetch.stream = true;
+    struct request *request = made(&fetch);
+    assert_true(request->is_streamed);
+    assert_false(request->has_upload);
+    assert_int_equal(request->window_bytes, WIRE_DEFAULT_WINDOW);
+    assert_true(request->max_body_bytes == WIRE_UNSET);
+    request_destroy(request);
+    fetch.window = 0;
+    fetch.max_body = config.max_body_bytes + 1;
+    request = made(&fetch);
+    assert_int_equal(request->window_bytes, 0);
+    assert_int_equal(request->max_body_bytes, config.max_body_bytes + 1);
+    request_destroy(request);
+    fetch.window = INT64_MAX;
+    request_destroy(made(&fetch));
+    fetch.window = (uint64_t)INT64_MAX + 1;
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "window is larger");
+}
+
+static void without_stream_a_window_has_no_effect(void **state)
+{
+    (void)state;
+    struct wire_fetch fetch = a_get();
+    fetch.window = 10;
+    struct request *request = made(&fetch);
+    assert_false(request->is_streamed);
+    assert_int_equal(request->max_body_bytes, config.max_body_bytes);
+    request_destroy(request);
+}
+
+static struct wire_fetch an_upload(void)
+{
+    struct wire_fetch fetch = a_get();
+    fetch.method = wire_str_of("POST");
+    fetch.upload = true;
+    return fetch;
+}
+
+static void an_upload_may_have_any_method_that_has_a_body_and_any_length(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE", "GET", "X-Own"};
+    static const uint64_t sizes[] = {WIRE_UNSET, 0, 1, INT64_MAX};
+    struct wire_fetch fetch = an_upload();
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        fetch.method = wire_str_of(methods[i]);
+        fetch.upload_size = sizes[i % 4];
+        struct request *request = made(&fetch);
+        assert_true(request->has_upload && !request->is_streamed && !request->body);
+        assert_true(request->upload_size == sizes[i % 4]);
+        request_destroy(request);
+    }
+}
+
+static void an_upload_that_contradicts_itself_is_refused(void **state)
+{
+    (void)state;
+    struct wire_fetch fetch = an_upload();
+    fetch.body = wire_str_of("");
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "body and upload");
+    fetch = an_upload();
+    fetch.method = wire_str_of("HEAD");
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "upload: a HEAD request");
+    fetch = an_upload();
+    fetch.upload_size = (uint64_t)INT64_MAX + 1;
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "upload_size is larger");
+    fetch = an_upload();
+    fetch.upload = false;
+    fetch.upload_size = 0;
+    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "upload_size is given without upload");
+}
+
+static void what_streams_has_the_timeout_of_streams_unless_it_names_one(void **state)
+{
+    (void)state;
+    struct wire_fetch plain = a_get(), upload = an_upload(), stream = a_get();
+    stream.stream = true;
+    struct request *request = made(&plain);
+    assert_int_equal(request->total_timeout_ms, config.total_timeout_ms);
+    request_destroy(request);
+    assert_int_not_equal(config.stream_timeout_ms, config.total_timeout_ms);
+    for (size_t i = 0; i < 2; i++) {
+        struct wire_fetch *fetch = i == 0 ? &upload : &stream;
+        request = made(fetch);
+        assert_int_equal(request->total_timeout_ms, config.stream_timeout_ms);
+        request_destroy(request);
+        fetch->timeout_ms = 5;
+        request = made(fetch);
+        assert_int_equal(request->total_timeout_ms, 5);
+        request_destroy(request);
+    }
+}
+
 /* ---- Redirects ------------------------------------------------------------------------------ */
 
 static struct request *redirected(const char *method, unsigned status, const char *location)
@@ -283,16 +382,49 @@ static void methods_change_as_http_says(void **state)
     }
 }
 
+static void an_upload_goes_where_a_body_would(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method;
+        unsigned status;
+        bool keeps;
+    } cases[] = {
+        {"POST", 301, false}, {"POST", 302, false}, {"POST", 303, false}, {"PUT", 303, false},
+        {"POST", 307, true},  {"POST", 308, true},  {"PUT", 301, true},   {"PUT", 302, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct wire_fetch fetch = an_upload();
+        struct wire_why why = {""};
+        fetch.method = wire_str_of(cases[i].method);
+        fetch.upload_size = 5;
+        fetch.stream = true;
+        fetch.redirects = 1;
+        struct request *request = made(&fetch);
+        assert_int_equal(request_redirect_loses_body(request, cases[i].status), !cases[i].keeps);
+        assert_int_equal(
+            request_redirect(request, cases[i].status, wire_str_of("/y"), &config, &why), 0);
+        assert_int_equal(request->has_upload, cases[i].keeps);
+        assert_string_equal(request->method, cases[i].keeps ? cases[i].method : "GET");
+        assert_true(request->is_streamed);
+        request_destroy(request);
+    }
+}
+
 static void a_redirect_that_is_refused_changes_nothing(void **state)
 {
     (void)state;
     struct wire_fetch fetch = a_get();
     struct wire_why why = {""};
     fetch.redirects = 1;
+    fetch.method = wire_str_of("POST");
+    fetch.upload = true;
     struct request *request = made(&fetch);
     assert_int_equal(request_redirect(request, 302, wire_str_of("file:///x"), &config, &why),
                      FETCHPOOL_BAD_REQUEST);
     assert_string_equal(request->url.text, "https://a.example/x");
+    assert_string_equal(request->method, "POST");
+    assert_true(request->has_upload);
     assert_int_equal(request->redirects_left, 1);
     request_destroy(request);
 }
@@ -308,8 +440,14 @@ int main(void)
         cmocka_unit_test(bounds_are_said_with_their_numbers),
         cmocka_unit_test(what_the_configuration_forbids_is_denied),
         cmocka_unit_test(certificates_and_keys_go_together_and_carry_an_identity),
+        cmocka_unit_test(a_stream_is_bounded_by_what_its_client_says),
+        cmocka_unit_test(without_stream_a_window_has_no_effect),
+        cmocka_unit_test(an_upload_may_have_any_method_that_has_a_body_and_any_length),
+        cmocka_unit_test(an_upload_that_contradicts_itself_is_refused),
+        cmocka_unit_test(what_streams_has_the_timeout_of_streams_unless_it_names_one),
         cmocka_unit_test(credentials_stay_with_their_origin),
         cmocka_unit_test(methods_change_as_http_says),
+        cmocka_unit_test(an_upload_goes_where_a_body_would),
         cmocka_unit_test(a_redirect_that_is_refused_changes_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

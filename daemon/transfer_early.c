@@ -1,0 +1,40 @@
+/*
+ * transfer_early: an answer over HTTP/2 that is no good news and comes before the whole upload has
+ * gone. libcurl 8.14 then sends nothing more and, up to status 399, waits for ever for the end of a
+ * stream that it does not end itself; from 400 on it resets the stream, and takes its own reset, if
+ * it meets it too soon, for the origin's. So such a transfer is ended from here, when its answer is
+ * all there.
+ */
+#include "transfer_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_upload_unfinished(const struct transfer *transfer)
+{
+    return transfer->request->has_upload && !transfer->has_sent_all;
+}
+
+static bool is_early(const struct transfer *transfer)
+{
+    return transfer->has_head && transfer->head.status >= 300 && is_upload_unfinished(transfer) &&
+           strcmp(transfer->head.http, "2") == 0;
+}
+
+bool transfer_is_answered_early(const struct transfer *transfer)
+{
+    if (!is_early(transfer))
+        return false;
+    if (transfer->head.status == 304)
+        return true;
+    struct wire_str length = field_list_find(&transfer->fields, "Content-Length");
+    return length.data && strtoull(length.data, NULL, 10) == transfer->body_bytes &&
+           !transfer->request->wants_decoding;
+}
+
+bool transfer_met_own_reset(const struct transfer *transfer, CURLcode code)
+{
+    return code == CURLE_HTTP2_STREAM && is_early(transfer) &&
+           strstr(transfer->detail, "STREAM_CLOSED") &&
+           !field_list_find(&transfer->fields, "Content-Length").data;
+}
