@@ -152,18 +152,27 @@ void pool_drive_socket(struct pool *pool, curl_socket_t fd)
  * libcurl has no call to drop one connection of its pool. It does drop one that it finds closed
  * when it looks for a connection, so the socket is shut down and left to it.
  */
-void pool_connection_shut(struct pool_socket *sock)
+static void shut(struct pool_socket *sock)
 {
     shutdown(sock->fd, SHUT_RDWR);
     if (sock->connection)
         pool_connection_set_closing(sock->connection);
 }
 
+/* To connect to nowhere resets a TCP connection (connect(2), AF_UNSPEC), and leaves the descriptor
+ * to libcurl. An end would wait behind what was not read and not sent. */
+void pool_connection_reset(struct pool_socket *sock)
+{
+    struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    connect(sock->fd, &nowhere, sizeof nowhere);
+    shut(sock);
+}
+
 static void on_idle_close(void *ctx, struct pool_socket *sock)
 {
     (void)ctx;
     if (!sock->connection || !pool_connection_is_used(sock->connection))
-        pool_connection_shut(sock); /* else its transfers are paused; there may be bytes for them */
+        shut(sock); /* else its transfers are paused; there may be bytes for them */
 }
 
 static void on_close(void *ctx, struct pool_socket *sock)

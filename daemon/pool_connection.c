@@ -96,7 +96,7 @@ static bool nudge(struct pool *pool, struct pool_connection *connection)
     if (connection->streams > 0)
         pool_drive_socket(pool, sock->fd);
     else
-        pool_connection_shut(sock);
+        pool_connection_reset(sock);
     return true;
 }
 

@@ -39,5 +39,5 @@ void pool_connection_detach(struct pool *pool, struct pool_connection *connectio
 /* Lets libcurl look at a socket as if it were readable. The connection may be gone after it. */
 void pool_drive_socket(struct pool *pool, curl_socket_t fd);
 
-/* Shuts the socket of a connection that nobody uses; libcurl finds it closed and drops it. */
-void pool_connection_shut(struct pool_socket *sock);
+/* Resets a connection that nobody uses; libcurl finds it closed and drops it. */
+void pool_connection_reset(struct pool_socket *sock);

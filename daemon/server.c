@@ -16,6 +16,7 @@
 #include "listener.h"
 #include "log.h"
 #include "loop_meter.h"
+#include "memory_keeper.h"
 #include "offence.h"
 #include "pool.h"
 #include "session.h"
@@ -54,6 +55,7 @@ struct server {
     struct conn_shared *shared;
     struct fetch_context fetches;
     struct stall_list stalls;
+    struct memory_keeper memory;
     struct session_set sessions;
     uint64_t max_clients;
     bool has_client_waiting;
@@ -134,6 +136,7 @@ static void end(struct server *server)
     pool_close(server->pool_apart, on_pool_closed, server);
     conn_shared_close(server->shared);
     stall_list_close(&server->stalls);
+    memory_keeper_close(&server->memory);
     uv_close((uv_handle_t *)&server->accept_timer, NULL);
     uv_close((uv_handle_t *)&server->timer, NULL);
     uv_close((uv_handle_t *)&server->on_term, NULL);
@@ -176,6 +179,7 @@ static void on_drain_timeout(uv_timer_t *timer)
 static void on_fetch_end(void *ctx)
 {
     struct server *server = ctx;
+    memory_keeper_note(&server->memory);
     if (server->state == SERVER_DRAINING && server->sessions.in_flight == 0)
         close_clients(server);
 }
@@ -322,6 +326,7 @@ static int create_parts(struct server *server)
 
 static void start_handles(struct server *server)
 {
+    memory_keeper_open(&server->memory, &server->loop);
     uv_timer_init(&server->loop, &server->timer);
     uv_timer_init(&server->loop, &server->accept_timer);
     server->accept_timer.data = server;

@@ -1,7 +1,6 @@
 /* stall: see stall.h. */
 #include "stall.h"
 
-#include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -67,15 +66,6 @@ static void measure_all(struct stall_list *list, struct user_sum **sums)
         list->bytes += entry->bytes;
         count_for_user(sums, entry);
     }
-    if (list->bytes > list->most_bytes)
-        list->most_bytes = list->bytes;
-}
-
-static void give_memory_back(struct stall_list *list)
-{
-    if (list->most_bytes > STALL_TRIM_BYTES)
-        malloc_trim(0);
-    list->most_bytes = 0;
 }
 
 /* Those that hold nothing are no use to evict: they wait for a window without costing memory. */
@@ -114,10 +104,8 @@ static void on_sweep(uv_timer_t *timer)
         is_too_much = evict_one(list, sums);
         free_sums(&sums);
     }
-    if (!list->oldest && !list->holding) {
+    if (!list->oldest && !list->holding)
         uv_timer_stop(timer);
-        give_memory_back(list);
-    }
 }
 
 /* ---- Neighbours ----------------------------------------------------------------------------- */

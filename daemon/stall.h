@@ -42,10 +42,6 @@
 #define STALL_LEAST_REST_MS 250
 #define STALL_MOST_REST_MS  16000
 
-/* Where so much has waited, the memory is given back to the system when nothing does any more:
- * the allocator would keep it. */
-#define STALL_TRIM_BYTES ((size_t)4 << 20)
-
 /* The streams of one client. Embedded; all zeros but for its first three. */
 struct stall_group {
     uid_t uid;
@@ -82,8 +78,7 @@ struct stall_list {
     uint64_t max_total_bytes;
     struct stall_entry *oldest;
     size_t count;
-    size_t bytes;      /* of all, at the latest look */
-    size_t most_bytes; /* since memory was last given back to the system */
+    size_t bytes; /* of all, at the latest look */
     struct stall_group *holding;
 };
 

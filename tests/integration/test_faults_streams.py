@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import statistics
 import struct
 import time
 
@@ -535,8 +534,8 @@ def cancel_all(client, streams):
 
 
 def enough(alone, beside):
-    """Medians, as soon as they say so: a machine that others use may need a few rounds."""
-    return len(alone) >= 3 and statistics.median(beside) >= SHARE * statistics.median(alone)
+    """The best of each, as soon as they say so: what else the machine does only slows one down."""
+    return len(alone) >= 3 and max(beside) >= SHARE * max(alone)
 
 
 @pytest.mark.deadline(150)
