@@ -8,10 +8,6 @@
 #include "request.h"
 #include "response.h"
 
-/* Upload bytes in one message: few enough that the others on the same socket are not kept waiting.
- */
-#define UPLOAD_CHUNK_BYTES 32768
-
 void exchange_init(struct exchange *exchange, uint32_t id, const struct fetchpool_request *request)
 {
     *exchange = (struct exchange){.id = id, .upload_size = WIRE_UNSET};

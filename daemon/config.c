@@ -101,10 +101,10 @@ const struct config_key config_keys[] = {
      "Bytes of one upload that its client may send ahead of what the origin has taken."},
     {"limits", "paused_memory", CONFIG_BYTES, AT(paused_memory_bytes), "64MiB", MIB, 64 * GIB,
      "Bytes of streamed answers that wait for the clients of one user. Beyond it the stream that "
-     "has waited longest ends with error 206. Over HTTP/2 one stream can hold 20 MiB: libcurl "
-     "grants that to the origin, and has no option for it."},
+     "has waited longest ends with error 206. Over HTTP/2 one stream can hold 20 MiB, and 40 "
+     "while it is read slowly: libcurl grants that to the origin, and has no option for it."},
     {"limits", "paused_memory_total", CONFIG_BYTES, AT(paused_memory_total_bytes), "256MiB", MIB,
-     256 * GIB, "The same for the clients of all users."},
+     256 * GIB, "The same for the clients of all users: one of the user who holds most ends then."},
     {"limits", "max_name", CONFIG_BYTES, AT(max_name_bytes), "128", 16, 4 * KIB,
      "A client's name in hello, and the tag of a request."},
     {"limits", "max_pem", CONFIG_BYTES, AT(max_pem_bytes), "64KiB", KIB, MIB,

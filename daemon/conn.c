@@ -135,6 +135,13 @@ static void hand_up_line(struct conn *conn, const uint8_t *bytes, size_t length)
     conn->events->on_line(conn->ctx, (const char *)bytes, length);
 }
 
+/* A client that does not read its answers gets no more of them. */
+static bool may_hand_up(struct conn *conn)
+{
+    conn->is_choked = conn_get_bytes_unsent(conn) >= UNSENT_BYTES;
+    return !conn->is_paused && !conn->is_sated && !conn->is_choked;
+}
+
 /*
  * Hands up every whole message of these bytes while somebody wants them. Returns how many bytes
  * were taken. A handler may pause, close or abort the conn.
@@ -142,7 +149,7 @@ static void hand_up_line(struct conn *conn, const uint8_t *bytes, size_t length)
 static size_t hand_up(struct conn *conn, const uint8_t *bytes, size_t length)
 {
     size_t taken = 0;
-    while (is_live(conn) && !conn->is_paused && !conn->is_sated && taken < length) {
+    while (is_live(conn) && may_hand_up(conn) && taken < length) {
         size_t whole;
         struct framer_fault what;
         bool is_last = conn->state == CONN_HALF_OPEN;
@@ -166,7 +173,8 @@ static size_t hand_up(struct conn *conn, const uint8_t *bytes, size_t length)
 /* Everything that can be handed up has been; was that all there will ever be? */
 static void look_for_end(struct conn *conn)
 {
-    if (conn->state != CONN_HALF_OPEN || conn->has_ended || conn->is_paused || conn->is_sated)
+    if (conn->state != CONN_HALF_OPEN || conn->has_ended || conn->is_paused || conn->is_sated ||
+        conn->is_choked)
         return;
     conn->has_ended = true;
     conn->events->on_end(conn->ctx);
@@ -194,6 +202,14 @@ void conn_go_on(struct conn *conn)
 {
     conn->handed_up = 0;
     deliver(conn);
+}
+
+void conn_unchoke(struct conn *conn)
+{
+    if (conn->is_choked)
+        deliver(conn);
+    else
+        conn_update_reading(conn);
 }
 
 void conn_check_clock(struct conn *conn, uint64_t now_ns)

@@ -19,6 +19,7 @@ struct conn {
     bool has_ended;     /* on_end has been called */
     bool is_broken;     /* cannot be written to any more; the sweep says so to its owner */
     bool is_sated;      /* has had its share of this turn; the rest of `in` waits for the next */
+    bool is_choked;     /* messages wait in `in` until the client has read more */
     unsigned handed_up; /* messages in this turn */
     bool is_unsent;     /* in the list of those that have something to send when the turn ends */
     bool is_watched;    /* in the list of the sweep */
@@ -41,6 +42,9 @@ void conn_gone(struct conn *conn);
 
 /* Starts or stops to read, as its state asks for. Calls nothing back. */
 void conn_update_reading(struct conn *conn);
+
+/* All that was written has gone: what waited for that goes on. */
+void conn_unchoke(struct conn *conn);
 
 /* Has its message taken too long to be complete? Then that is its end. */
 void conn_check_clock(struct conn *conn, uint64_t now_ns);

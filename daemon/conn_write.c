@@ -86,7 +86,7 @@ static void on_all_sent(struct conn *conn)
     if (conn->state == CONN_FLUSHING)
         conn_abort(conn);
     else
-        conn_update_reading(conn);
+        conn_unchoke(conn);
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -104,10 +104,10 @@ static void on_written(uv_write_t *write, int status)
     send_out(conn);
     if (!conn_has_room(conn))
         return;
-    bool is_flushing = conn->state == CONN_FLUSHING;
-    on_all_sent(conn);
-    if (!is_flushing)
+    if (conn->state != CONN_FLUSHING)
         conn->events->on_room(conn->ctx);
+    if (conn->state != CONN_CLOSED && conn_has_room(conn))
+        on_all_sent(conn); /* it may be closed by that */
 }
 
 /* ---- The end of a turn ---------------------------------------------------------------------- */

@@ -13,7 +13,8 @@ void fetch_set_state(struct fetch *fetch, enum fetch_state state)
     enum fetch_state before = fetch->state;
     switch (state) {
     case FETCH_CONNECTING: /* the next hop, or this one anew */
-        assert(before == FETCH_RECEIVING || before == FETCH_CONNECTING || before == FETCH_SENDING);
+        assert(before == FETCH_RECEIVING || before == FETCH_CONNECTING || before == FETCH_SENDING ||
+               before == FETCH_WAITING);
         break;
     case FETCH_SENDING:
         assert(before == FETCH_CONNECTING);

@@ -26,7 +26,8 @@
  *     cancel: from each ------^
  *
  * A fetch that waits for a connection which another is opening gives that up after [timeouts] share
- * and starts its transfer anew, to open one of its own: still FETCH_CONNECTING.
+ * and starts its transfer anew, to open one of its own: still FETCH_CONNECTING. An upload whose
+ * origin does not want to be asked first (417) goes back there from FETCH_SENDING or FETCH_WAITING.
  *
  * Flow: what comes from the origin goes on at once, within the window that the client has granted
  * and while its socket has room. What does not is refused, so that libcurl keeps it and the origin
@@ -123,7 +124,8 @@ int fetch_add_upload(struct fetch *fetch, const uint8_t *bytes, size_t length,
                      struct wire_why *why);
 int fetch_end_upload(struct fetch *fetch, struct wire_why *why);
 
-/* The client sends no more: an upload that has not ended never will. */
+/* Is there an upload that has not ended? Where the client sends no more, it never will. */
+bool fetch_awaits_input(const struct fetch *fetch);
 void fetch_end_input(struct fetch *fetch);
 
 /* ---- End ------------------------------------------------------------------------------------ */

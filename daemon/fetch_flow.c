@@ -9,7 +9,11 @@
 
 #include <stddef.h>
 
-/* What is kept of a body whose content coding is undone; beyond it libcurl keeps 4 MiB at most. */
+/* What libcurl may have decoded of a body that waits is not known, and most often little. It is
+ * counted as if it were all that it could be from this time on. */
+#define DECODED_UNCOUNTED_NS ((uint64_t)NS_PER_MS * 1000)
+
+/* What is kept of a body whose content coding is undone; beyond it libcurl keeps some. */
 #define MOST_DECODED_BYTES ((size_t)1 << 20)
 
 static size_t smaller(uint64_t a, uint64_t b)
@@ -26,7 +30,10 @@ static struct fetch *fetch_of(struct stall_entry *entry)
 
 size_t fetch_get_waiting_bytes(const struct fetch *fetch)
 {
-    return fetch->flow.queue.length + transfer_get_backlog(fetch->transfer);
+    size_t known = fetch->flow.queue.length + transfer_get_backlog(fetch->transfer);
+    bool is_long = uv_hrtime() - fetch->entered_ns > DECODED_UNCOUNTED_NS;
+    bool may_hide = fetch->request->wants_decoding && known > 0 && is_long;
+    return may_hide ? known + TRANSFER_MOST_DECODED : known;
 }
 
 static size_t measure(struct stall_entry *entry)

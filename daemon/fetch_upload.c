@@ -168,9 +168,14 @@ int fetch_end_upload(struct fetch *fetch, struct wire_why *why)
     return 0;
 }
 
+bool fetch_awaits_input(const struct fetch *fetch)
+{
+    return fetch->request->has_upload && !fetch->upload.has_ended;
+}
+
 void fetch_end_input(struct fetch *fetch)
 {
-    if (fetch->request->has_upload && !fetch->upload.has_ended)
+    if (fetch_awaits_input(fetch))
         fetch_cancel(fetch, FETCHPOOL_CANCELLED, FETCHPOOL_CANCELLED_SENT,
                      "the client closed its end before the end of its upload");
 }

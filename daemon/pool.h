@@ -117,7 +117,7 @@ void pool_connection_release(struct pool_connection *connection);
  * HTTP/2 origin lying until something else is sent or received (its issue 17611); this sees to it
  * that something is within POOL_NUDGE_MS, or closes the connection if nobody uses it by then.
  */
-#define POOL_NUDGE_MS 50
+#define POOL_NUDGE_MS 75
 void pool_connection_nudge(struct pool *pool, struct pool_connection *connection);
 
 /* The version of an answer that came over it; a static string. */

@@ -125,7 +125,7 @@ static int on_hold(void *ctx, size_t bytes)
     struct session *session = call->session;
     size_t unsent = conn_get_bytes_unsent(session->conn);
     if (session->held_bytes + unsent + bytes > session->set->shared->max_unread_bytes)
-        return unsent > 0 ? FETCHPOOL_CLIENT_TOO_SLOW : FETCHPOOL_BODY_TOO_LARGE;
+        return conn_has_room(session->conn) ? FETCHPOOL_BODY_TOO_LARGE : FETCHPOOL_CLIENT_TOO_SLOW;
     session->held_bytes += bytes;
     return 0;
 }
@@ -217,10 +217,21 @@ void session_give_room(struct session *session)
     }
 }
 
-void session_end_input(struct session *session)
+/* One at a time: an answer that does not fit ends all calls of the session. */
+static struct call *find_unfinished_upload(const struct session *session)
 {
     struct call *call, *next;
-    HASH_ITER (hh, session->calls, call, next)
+    HASH_ITER (hh, session->calls, call, next) {
+        if (fetch_awaits_input(call->fetch))
+            return call;
+    }
+    return NULL;
+}
+
+void session_end_input(struct session *session)
+{
+    struct call *call;
+    while ((call = find_unfinished_upload(session)))
         fetch_end_input(call->fetch);
     session_close_if_finished(session);
 }

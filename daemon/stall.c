@@ -12,22 +12,22 @@
 /* ---- Too much ------------------------------------------------------------------------------- */
 
 /* What the streams of one user hold; made for one sweep. */
-struct user_sum {
+struct stall_sum {
     uid_t uid;
     uint64_t bytes;
     UT_hash_handle hh;
 };
 
-static struct user_sum *find_sum(struct user_sum *sums, uid_t uid)
+static struct stall_sum *find_sum(struct stall_sum *sums, uid_t uid)
 {
-    struct user_sum *sum;
+    struct stall_sum *sum;
     HASH_FIND(hh, sums, &uid, sizeof uid, sum);
     return sum;
 }
 
-static struct user_sum *add_sum(struct user_sum **sums, uid_t uid)
+static struct stall_sum *add_sum(struct stall_sum **sums, uid_t uid)
 {
-    struct user_sum *sum = calloc(1, sizeof *sum);
+    struct stall_sum *sum = calloc(1, sizeof *sum);
     if (!sum)
         return NULL;
     sum->uid = uid;
@@ -39,71 +39,79 @@ static struct user_sum *add_sum(struct user_sum **sums, uid_t uid)
 }
 
 /* Without memory for it, the bound of all users still holds. */
-static void count_for_user(struct user_sum **sums, const struct stall_entry *entry)
+static void count_for_user(struct stall_sum **sums, const struct stall_entry *entry)
 {
-    struct user_sum *sum = find_sum(*sums, entry->group->uid);
+    struct stall_sum *sum = find_sum(*sums, entry->group->uid);
     if (!sum)
         sum = add_sum(sums, entry->group->uid);
     if (sum)
         sum->bytes += entry->bytes;
 }
 
-static void free_sums(struct user_sum **sums)
+static void free_sums(struct stall_sum **sums)
 {
-    struct user_sum *sum, *next;
+    struct stall_sum *sum, *next;
     HASH_ITER (hh, *sums, sum, next) {
         HASH_DEL(*sums, sum);
         free(sum);
     }
 }
 
-static void measure_all(struct stall_list *list, struct user_sum **sums)
+static void measure_all(struct stall_list *list)
 {
     struct stall_entry *entry;
     list->bytes = 0;
     DL_FOREACH (list->oldest, entry) {
         entry->bytes = entry->measure(entry);
         list->bytes += entry->bytes;
-        count_for_user(sums, entry);
+        count_for_user(&list->sums, entry);
     }
+}
+
+static struct stall_sum *find_largest(struct stall_sum *sums)
+{
+    struct stall_sum *sum, *next, *largest = NULL;
+    HASH_ITER (hh, sums, sum, next) {
+        if (!largest || sum->bytes > largest->bytes)
+            largest = sum;
+    }
+    return largest;
 }
 
 /* Those that hold nothing are no use to evict: they wait for a window without costing memory. */
-static bool must_go(const struct stall_list *list, const struct stall_entry *entry,
-                    const struct user_sum *sum)
-{
-    bool is_over = (sum && sum->bytes > list->max_user_bytes) ||
-                   list->bytes > list->max_total_bytes;
-    return entry->bytes > 0 && is_over;
-}
-
-/* Evicts the oldest that must go. Any entry may leave meanwhile, so there is no second one. */
-static bool evict_one(struct stall_list *list, struct user_sum *sums)
+static struct stall_entry *find_oldest_of(const struct stall_list *list, uid_t uid)
 {
     struct stall_entry *entry;
     DL_FOREACH (list->oldest, entry) {
-        struct user_sum *sum = find_sum(sums, entry->group->uid);
-        if (!must_go(list, entry, sum))
-            continue;
-        bool is_users = sum && sum->bytes > list->max_user_bytes;
-        entry->evict(entry, is_users ? "paused_memory" : "paused_memory_total",
-                     is_users ? list->max_user_bytes : list->max_total_bytes);
-        return true;
+        if (entry->group->uid == uid && entry->bytes > 0)
+            return entry;
     }
-    return false;
+    return NULL;
 }
 
-/* What one eviction takes along is not known, so all is measured anew after it. */
+/* Beyond what all may hold together, too, it is one of the user's who holds most. */
+static bool evict_one(struct stall_list *list)
+{
+    struct stall_sum *largest = find_largest(list->sums);
+    bool is_users = largest && largest->bytes > list->max_user_bytes;
+    if (!largest || (!is_users && list->bytes <= list->max_total_bytes))
+        return false;
+    struct stall_entry *entry = find_oldest_of(list, largest->uid);
+    if (!entry)
+        return false;
+    entry->evict(entry, is_users ? "paused_memory" : "paused_memory_total",
+                 is_users ? list->max_user_bytes : list->max_total_bytes);
+    return true;
+}
+
+/* An eviction may take others along; each takes its bytes out of the sums as it leaves. */
 static void on_sweep(uv_timer_t *timer)
 {
     struct stall_list *list = timer->data;
-    bool is_too_much = true;
-    while (is_too_much) {
-        struct user_sum *sums = NULL;
-        measure_all(list, &sums);
-        is_too_much = evict_one(list, sums);
-        free_sums(&sums);
-    }
+    measure_all(list);
+    while (evict_one(list))
+        ;
+    free_sums(&list->sums);
     if (!list->oldest && !list->holding)
         uv_timer_stop(timer);
 }
@@ -139,33 +147,42 @@ static bool has_lasted(const struct stall_group *group, uint64_t now_ns, uint64_
     return now_ns - group->changed_ns >= ms * NS_PER_MS;
 }
 
-/* Sums up what waits of the streams that moved a moment ago: the youngest, at the list's end. */
+static size_t fresh_bytes(const struct stall_list *list, const struct stall_group *group)
+{
+    return group->turn == list->turn ? group->fresh_bytes : 0;
+}
+
+static void add_fresh(struct stall_list *list, struct stall_group *group, size_t bytes)
+{
+    if (group->turn != list->turn) {
+        group->turn = list->turn;
+        group->fresh_bytes = 0;
+        group->next_fresh = list->fresh;
+        list->fresh = group;
+    }
+    group->fresh_bytes += bytes;
+}
+
+/* Sums up what waits of the streams that moved a moment ago: the youngest, at the list's end. Those
+ * that stand still cost nothing here, however many they are. */
 static void sum_up_fresh(struct stall_list *list, uint64_t now_ns)
 {
-    struct stall_group *group;
     struct stall_entry *oldest = list->oldest, *entry = oldest ? oldest->prev : NULL;
-    DL_FOREACH (list->holding, group)
-        group->fresh_bytes = 0;
-    for (struct stall_entry *each = entry; each; each = each == oldest ? NULL : each->prev)
-        each->group->fresh_bytes = 0;
+    list->turn++;
+    list->fresh = NULL;
     for (; entry; entry = entry == oldest ? NULL : entry->prev) {
         if (now_ns - entry->entered_ns > (uint64_t)STALL_FRESH_MS * NS_PER_MS)
             break;
-        entry->group->fresh_bytes += entry->measure(entry);
+        add_fresh(list, entry->group, entry->measure(entry));
     }
 }
 
-/* One begins to hold in a turn, at most: what it calls may change the list. */
 static void begin_to_hold(struct stall_list *list, uint64_t now_ns)
 {
-    struct stall_entry *entry;
-    DL_FOREACH (list->oldest, entry) {
-        struct stall_group *group = entry->group;
-        if (group->is_holding || group->fresh_bytes <= STALL_HIGH_BYTES ||
-            !has_lasted(group, now_ns, group->rest_ms))
-            continue;
-        set_holding(list, group, true, now_ns);
-        return;
+    for (struct stall_group *group = list->fresh; group; group = group->next_fresh) {
+        if (!group->is_holding && group->fresh_bytes > STALL_HIGH_BYTES &&
+            has_lasted(group, now_ns, group->rest_ms))
+            set_holding(list, group, true, now_ns);
     }
 }
 
@@ -173,7 +190,7 @@ static void go_on_holding(struct stall_list *list, uint64_t now_ns)
 {
     struct stall_group *group, *next;
     DL_FOREACH_SAFE (list->holding, group, next) {
-        bool is_drained = group->fresh_bytes < STALL_LOW_BYTES;
+        bool is_drained = fresh_bytes(list, group) < STALL_LOW_BYTES;
         if (is_drained || has_lasted(group, now_ns, STALL_MOST_HOLD_MS)) {
             release(list, group, now_ns, !is_drained);
             return; /* what that called may have changed the list */
@@ -238,8 +255,13 @@ void stall_enter(struct stall_list *list, struct stall_entry *entry)
 
 void stall_leave(struct stall_list *list, struct stall_entry *entry)
 {
+    struct stall_sum *sum = find_sum(list->sums, entry->group->uid);
     DL_DELETE(list->oldest, entry); // NOLINT(clang-analyzer-core.NullDereference): it is in it
     list->count--;
+    if (sum) {
+        sum->bytes -= entry->bytes;
+        list->bytes -= entry->bytes;
+    }
 }
 
 void stall_group_finish(struct stall_list *list, struct stall_group *group)

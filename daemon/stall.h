@@ -49,6 +49,8 @@ struct stall_group {
     void (*on_hold)(struct stall_group *group);
     void (*on_release)(struct stall_group *group);
 
+    uint64_t turn; /* of the latest sum */
+    struct stall_group *next_fresh;
     size_t fresh_bytes; /* that wait, of streams that moved a moment ago */
     bool is_holding;
     uint64_t changed_ns;             /* when that began or ended */
@@ -80,6 +82,9 @@ struct stall_list {
     size_t count;
     size_t bytes; /* of all, at the latest look */
     struct stall_group *holding;
+    struct stall_group *fresh; /* those that have fresh streams in this turn, by next_fresh */
+    uint64_t turn;
+    struct stall_sum *sums; /* what each user's streams hold; during a sweep */
 };
 
 void stall_list_open(struct stall_list *list, uv_loop_t *loop, uint64_t max_user_bytes,

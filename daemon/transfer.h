@@ -38,13 +38,16 @@ struct transfer_result {
     uint64_t resolve_us, connect_us, tls_us, first_byte_us;
 };
 
-/* What on_body may answer beside 0 and an enum fetchpool_code. */
-#define TRANSFER_REFUSED (-1) /* none were taken: they come again after a resume */
+/* What on_body may answer beside 0 and an enum fetchpool_code: none of the bytes were taken, and
+ * they come again after a resume. */
+#define TRANSFER_REFUSED (-1)
 
 /* What on_head may answer beside those: the rest of the answer is of no use, it is done. */
 #define TRANSFER_ENOUGH (-2)
-#define TRANSFER_TAKEN_LAST                                                                        \
-    (-2) /* they were, but no more, please, before a resume; some may come */
+
+/* What libcurl may keep decoded of a body that was refused: it decodes 4 KiB at a time, and deflate
+ * makes at most 1,032 bytes of one (zlib's manual). */
+#define TRANSFER_MOST_DECODED ((size_t)4096 * 1032)
 
 enum transfer_read { TRANSFER_READ_SOME, TRANSFER_READ_LATER, TRANSFER_READ_END };
 
@@ -88,7 +91,7 @@ void transfer_resume_sending(struct transfer *transfer);
 /*
  * Bytes of the body that libcurl has and on_body has not taken. Where a content coding is undone,
  * they are counted as they came; what libcurl had undone of them already, when on_body refused, is
- * not known. It undoes 4 KiB at a time, so that with gzip that is at most 4 MiB.
+ * not known: TRANSFER_MOST_DECODED at most.
  */
 size_t transfer_get_backlog(const struct transfer *transfer);
 

@@ -92,28 +92,33 @@ static bool refuses_expect(const struct transfer *transfer)
 
 /*
  * A streamed body is decoded while its client may take nothing of it, and libcurl keeps what it
- * decodes. gzip makes at most a thousandfold of what comes in; others have no such bound, so they
- * are not asked for then, and not taken unasked.
+ * decodes. gzip makes at most a thousandfold of what comes in; others, and one within another, have
+ * no such bound, so they are not taken.
  */
-static bool has_unasked_coding(struct transfer *transfer)
+static const char *find_bad_coding(const struct transfer *transfer)
 {
-    static const char *const unasked[] = {"br", "zstd"};
-    if (!transfer->request->wants_decoding || !transfer->request->is_streamed)
-        return false;
+    unsigned codings = 0;
     const struct wire_field *fields = field_list_fields(&transfer->fields);
     for (size_t i = 0; i < transfer->fields.count; i++) {
+        const char *value = fields[i].value.data;
         if (strcasecmp(fields[i].name.data, "Content-Encoding") != 0)
             continue;
-        for (size_t j = 0; j < sizeof unasked / sizeof unasked[0]; j++) {
-            if (!strcasestr(fields[i].value.data, unasked[j]))
-                continue;
-            wire_why_set(&transfer->stop_why,
-                         "the answer has the content coding %s, which was not asked for",
-                         unasked[j]);
-            return true;
-        }
+        if (strcasestr(value, "br") || strcasestr(value, "zstd"))
+            return "a content coding that was not asked for";
+        if (++codings > 1 || strchr(value, ','))
+            return "more than one content coding";
     }
-    return false;
+    return NULL;
+}
+
+static bool has_bad_coding(struct transfer *transfer)
+{
+    const struct request *request = transfer->request;
+    const char *fault = request->wants_decoding && request->is_streamed ? find_bad_coding(transfer)
+                                                                        : NULL;
+    if (fault)
+        wire_why_set(&transfer->stop_why, "the answer of %s has %s", request->url.origin, fault);
+    return fault;
 }
 
 static int end_head(struct transfer *transfer)
@@ -125,7 +130,7 @@ static int end_head(struct transfer *transfer)
         return -ECANCELED;
     transfer->has_head = true;
     pool_connection_set_http(transfer->pool, transfer->connection, transfer->head.http);
-    if (has_unasked_coding(transfer)) {
+    if (has_bad_coding(transfer)) {
         transfer->stop_code = FETCHPOOL_DECODE;
         return -ECANCELED;
     }

@@ -353,7 +353,7 @@ int fetchpool_request_set_upload(struct fetchpool_request *request, fetchpool_on
  * failed write or read ends the request with FETCHPOOL_STOPPED, and errno says why; a signal that
  * interrupts a write is such a failure of a FILE (EINTR), not of a descriptor. A descriptor
  * may be a pipe or a socket; where it is in non-blocking mode, it is waited for, also inside
- * fetchpool_process(), for which regular files are fit only. What is in the buffer of a FILE is
+ * fetchpool_process(), for which only regular files are fit. What is in the buffer of a FILE is
  * its owner's to flush. The status is not looked at: a 404's body goes there too.
  */
 int fetchpool_request_set_output_file(struct fetchpool_request *request, FILE *file);
@@ -519,9 +519,9 @@ int fetchpool_submit(struct fetchpool *client, const struct fetchpool_request *r
                      fetchpool_on_done on_done, void *ctx, struct fetchpool_call **out_call);
 
 /*
- * The descriptor to wait for, and for which events of poll(2). Both stay the same for as long as
- * the client lives, through reconnects too; timeouts make it ready as well. Not to be read, written
- * or closed. -1 if there is none for want of descriptors.
+ * The descriptor to wait for, and for which events of poll(2): always POLLIN. Both stay the same
+ * for as long as the client lives, through reconnects too; timeouts make it ready as well. Not to
+ * be read, written or closed. -1 if there is none for want of descriptors.
  */
 int fetchpool_fd(struct fetchpool *client);
 short fetchpool_events(const struct fetchpool *client);

@@ -68,7 +68,7 @@ if check 'build: release' build release; then
 fi
 if check 'build: asan' build asan; then
     check 'unit tests: asan' unit_tests asan
-    check 'integration tests: asan' integration asan 1 "$@"
+    check 'integration tests: asan' integration asan 1 -m 'not long' "$@"
 fi
 check 'installation' tests/support/install.sh
 check 'no include points upward' tests/check-includes.sh

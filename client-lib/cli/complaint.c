@@ -62,7 +62,11 @@ char *complaint_of(const struct fetchpool *client, int exit_code, const char *se
     else if (access(path, F_OK) == 0 && access(path, W_OK) < 0)
         result = asprintf(&text, "%s; it is for members of the group that owns it", sentence);
     else if (strcmp(path, SYSTEM_PATH) == 0)
-        result = asprintf(&text, "%s; start it with: systemctl start fetchpoold", sentence);
+        result =
+            asprintf(&text,
+                     "%s; start it with: systemctl start fetchpoold, or set FETCHPOOL_SOCKET to "
+                     "the socket of one of your own",
+                     sentence);
     else
         result = asprintf(&text, "%s; start it with: fetchpoold --socket %s", sentence, path);
     return result < 0 ? NULL : text;

@@ -85,13 +85,19 @@ static int file_failed(const char *option, const char *argument, int error)
     return error == -ENOMEM ? EXIT_CODE_MEMORY : EXIT_CODE_READ;
 }
 
+/* A day: the daemon takes no more. */
+#define MOST_MS 86400000
+
 /* Decimal seconds to milliseconds. What is more than nothing does not become nothing. */
 static int read_seconds(uint32_t *out_ms, const char *option, const char *text)
 {
     char *end;
     double ms = strtod(text, &end) * 1000;
-    if (end == text || *end || !(ms >= 0 && ms < UINT32_MAX))
+    if (end == text || *end || !(ms >= 0))
         return usage_wrong("option %s: expected a number of seconds, not '%s'", option, text);
+    if (ms > MOST_MS)
+        return usage_wrong("option %s: %s seconds are more than a day, the most that is allowed",
+                           option, text);
     *out_ms = ms > 0 && ms < 1 ? 1 : (uint32_t)ms;
     return EXIT_CODE_OK;
 }

@@ -264,11 +264,12 @@ static void put_time_starttransfer(struct buffer *text, const struct transfer *t
     put_time(text, ready_us(&timing) + timing.first_byte_us);
 }
 
-/* After an error there are no figures of the daemon's, only ours. */
+/* After an error there are no figures of the daemon's, or those of the head: only ours. */
 static void put_time_total(struct buffer *text, const struct transfer *transfer)
 {
     uint64_t total_us = timing_of(transfer).total_us;
-    put_time(text, total_us > 0 ? total_us : transfer->elapsed_us);
+    bool is_whole = total_us > 0 && fetchpool_error_code(transfer->response) == 0;
+    put_time(text, is_whole ? total_us : transfer->elapsed_us);
 }
 
 /* ---- The table ------------------------------------------------------------------------------- */

@@ -17,6 +17,11 @@ from support.timing import scaled  # noqa: E402
 
 DEADLINE = 30
 
+# A run in the background, or under nohup, ignores these, and so would every program that it starts.
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 # ---- The deadline --------------------------------------------------------------------------------
 

@@ -163,6 +163,7 @@ def test_uploads_and_urls_are_paired_in_order(get, here, fake):
         [(URL + "one", b"first", 5), (URL + "two", b"second", 6), (URL, None, None)]
 
 
+@pytest.mark.long
 def test_only_a_body_that_fits_no_message_is_streamed(get, here, fake):
     (here / "fits").write_bytes(bytes(15 << 20))
     (here / "large").write_bytes(bytes((15 << 20) + 1))

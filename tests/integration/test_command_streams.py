@@ -362,12 +362,14 @@ def test_standard_input_is_sent_without_a_length(run, open_origin, http):
     assert arrival.value("transfer-encoding") == ("chunked" if http == "1.1" else None)
 
 
+@pytest.mark.long
 def test_a_large_upload_is_not_held(start, here, open_origin):
     wanted = write_large(here / "file", LARGE)
     process = start("-T", "file", open_origin(take_all).url("/x"), preexec_fn=with_little_memory)
     assert process.communicate() == (f"{wanted} {LARGE}".encode(), b"")
 
 
+@pytest.mark.long
 def test_large_data_is_sent_from_its_file(start, here, open_origin):
     wanted = write_large(here / "file", LARGE)
     origin = open_origin(take_all)
@@ -473,6 +475,7 @@ def changing(here, open_origin, start, change):
     return process.returncode, errors
 
 
+@pytest.mark.long
 def test_a_file_that_grows_while_it_is_sent_is_an_error(start, here, open_origin):
     code, errors = changing(here, open_origin, start,
                             lambda path, length: os.truncate(path, length + 1))
@@ -578,6 +581,7 @@ def test_a_narrow_terminal_is_not_overrun(start):
     assert max(map(len, terminal.text().split("\r\033[K"))) == 19
 
 
+@pytest.mark.long
 def test_a_terminal_shows_how_far_an_upload_is(start, here, terminal, open_origin):
     goes_on = threading.Event()
 
@@ -606,6 +610,7 @@ def test_a_body_without_a_length_is_counted(start, terminal, open_origin):
     assert terminal.screen() == "" and "%" not in terminal.text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [
     ["-s", "-o", "/dev/null"], ["-sS", "-o", "/dev/null"], ["--no-progress-meter", "-o", "/dev/null"],
     [], ["-o", "/dev/tty"], ["-i"]], ids=" ".join)
@@ -626,6 +631,7 @@ def test_no_progress_where_it_is_not_wanted(start, terminal, options):
     assert "received" not in terminal.text() and "\033" not in terminal.text()
 
 
+@pytest.mark.long
 def test_no_progress_without_a_terminal_or_within_a_second(start, run, terminal, nginx):
     process = start("-o", "/dev/null", nginx.url("/text"), stderr=terminal.theirs)
     assert (terminal.await_end(process), terminal.bytes) == (0, b"")
@@ -637,6 +643,7 @@ def test_no_progress_without_a_terminal_or_within_a_second(start, run, terminal,
         assert process.communicate(timeout=scaled(10)) == (b"", b"")
 
 
+@pytest.mark.long
 def test_an_error_and_a_signal_clear_the_line(start, here, terminal):
     with RawOrigin(slowly(8 * MIB)) as origin:
         process = start("-o", "file", origin.url(), stderr=terminal.theirs)

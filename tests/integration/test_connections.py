@@ -226,6 +226,7 @@ def test_what_an_origin_says_unasked_is_never_the_next_answer(client):
         assert answer["body"] == b"hello" and not answer["connection"]["reused"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", ["idle_timeout", "lifetime"])
 def test_a_connection_past_its_time_is_not_used_again(start_daemon, key):
     daemon = start_daemon({"pool": {key: "1s"}})

@@ -63,6 +63,7 @@ def digest(length, seed):
     return hashlib.sha256(words(length, seed)).digest()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hardships", [[], ["signals"], ["buffer", "2048"], ["signals", "buffer", "2048"]],
                          ids=" ".join)
 def test_c24_streams_both_ways_through_blocking_calls(daemon, origin, blocking, hardships):
@@ -76,6 +77,7 @@ def test_c24_streams_both_ways_through_blocking_calls(daemon, origin, blocking, 
         assert set(origin.uploads) == {digest(0, 0), digest(2_000_000, 7), digest(1_000_001, 8)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hardships", [[], ["signals", "buffer", 2048]], ids=["calm", "hard"])
 def test_c24_streams_both_ways_through_the_asynchronous_half(daemon, origin, asynchronous, hardships):
     with calm(daemon):
@@ -89,6 +91,7 @@ def test_c24_streams_both_ways_through_the_asynchronous_half(daemon, origin, asy
         assert set(origin.uploads) == {digest(0, 0), digest(2_000_000, 7), digest(700_000, 8)}
 
 
+@pytest.mark.long
 @pytest.mark.deadline(180)
 @pytest.mark.parametrize("count, hardships", [(16, []), (64, ["signals", "buffer", 4096])],
                          ids=["16", "64, hard"])

@@ -99,6 +99,7 @@ def test_c2_a_message_that_stops_in_the_middle_is_closed_at_the_frame_deadline(s
         daemon.assert_one_complaint()
 
 
+@pytest.mark.long
 def test_c2_the_frame_deadline_is_of_one_message_and_not_of_the_connection(start_daemon):
     """Each message takes most of the time that it may; together they take thrice as much."""
     daemon = start_daemon(FRAME)
@@ -199,6 +200,7 @@ def bounded_memory(daemon):
         assert daemon.status("VmHWM") - peak <= MEMORY_KIB
 
 
+@pytest.mark.long
 @pytest.mark.deadline(60)
 def test_c6_a_client_that_writes_100000_requests_is_read_up_to_its_bound_in_flight(daemon, witness):
     with RawOrigin(hold) as origin, calm(daemon, offenders=0), bounded_memory(daemon), witness():
@@ -212,6 +214,7 @@ def test_c6_a_client_that_writes_100000_requests_is_read_up_to_its_bound_in_flig
         origin.release()
 
 
+@pytest.mark.long
 @pytest.mark.deadline(60)
 def test_c6_answers_that_nobody_reads_stop_the_reading(daemon, nginx, witness, tag):
     with calm(daemon, offenders=0), bounded_memory(daemon), witness():
@@ -229,6 +232,7 @@ def test_c6_answers_that_nobody_reads_stop_the_reading(daemon, nginx, witness, t
         client.close()
 
 
+@pytest.mark.long
 def test_c6_streams_beyond_the_bound_in_flight_are_refused_with_100(daemon, http, authority):
     """
     Not left unread, as without streams: what the running ones wait for may stand behind it.
@@ -267,6 +271,7 @@ def test_c6_one_stream_among_requests_is_enough_to_refuse(start_daemon):
         client.wait(lambda: all(100 + number in client.answers for number in range(3)))
 
 
+@pytest.mark.long
 @pytest.mark.deadline(60)
 def test_c6_100000_streams_of_a_client_that_reads_nothing_take_bounded_memory(daemon, witness):
     with RawOrigin(hold) as origin, calm(daemon, offenders=0), bounded_memory(daemon), witness():
@@ -370,6 +375,7 @@ def silent_name_server(tmp_path):
         yield server, resolver
 
 
+@pytest.mark.long
 def test_c8_killed_while_its_name_is_looked_up(start_daemon, nginx, silent_name_server, keys):
     server, resolver = silent_name_server
     daemon = start_daemon(wrapper=[*OWN_RESOLVER, resolver])

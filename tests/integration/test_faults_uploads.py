@@ -185,6 +185,7 @@ def test_c22_an_upload_that_stalls_is_error_206_and_never_complete(start_daemon,
         assert is_cut_off(client, origin, http)
 
 
+@pytest.mark.long
 def test_c22_a_slow_client_that_goes_on_is_not_stalled(start_daemon, open_origin):
     client = UploadClient(start_daemon(STALL))
     upload = client.upload(open_origin().url())
@@ -275,6 +276,7 @@ def test_c22_an_upload_that_ended_before_the_half_close_is_answered(daemon, clie
 
 # ---- O10: an origin that is slow about an upload -------------------------------------------------
 
+@pytest.mark.long
 def test_o10_an_origin_that_takes_an_upload_slowly_is_not_idle_but_ends_at_the_whole_timeout(
         daemon, client, authority):
     """A frame each 50 ms. Over h2 the origin alone says what it takes: no kernel does instead."""
@@ -315,6 +317,7 @@ def test_o10_header_fields_of_an_uploads_answer_a_byte_at_a_time_end_at_first_by
         in_time(watch)
 
 
+@pytest.mark.long
 def test_o10_silence_in_the_body_of_an_uploads_answer_ends_at_idle(daemon, client, open_origin):
     def script(arrival):
         arrival.read_all()
@@ -345,6 +348,7 @@ def witness(daemon, nginx):
     return lambda: Witness(daemon, nginx.url("/files/small"), nginx.file("small"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("has_more", [True, False], ids=["there is more", "all was sent"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_o19_an_origin_that_stops_reading_is_a_timeout_and_costs_nothing(
@@ -368,6 +372,7 @@ def test_o19_an_origin_that_stops_reading_is_a_timeout_and_costs_nothing(
         assert is_cut_off(client, origin, http)
 
 
+@pytest.mark.long
 def test_o19_an_origin_that_takes_nothing_at_all_is_a_timeout(daemon, client, open_origin):
     """Not one byte of the body, where the client has sent all that it may."""
     with calm(daemon, offenders=0):
@@ -395,6 +400,7 @@ def test_o19_an_origin_that_goes_on_before_the_timeout_gets_every_byte(daemon, c
         assert upload.answer()["body"] == said_of(bytes(sent + MAX_DATA))
 
 
+@pytest.mark.long
 def test_o19_many_stopped_uploads_cost_nothing_and_stop_nobody(daemon, client, open_origin,
                                                                    witness):
     def script(arrival):
@@ -419,6 +425,7 @@ def test_o19_many_stopped_uploads_cost_nothing_and_stop_nobody(daemon, client, o
 
 # ---- The other deadlines -------------------------------------------------------------------------
 
+@pytest.mark.long
 def test_first_byte_counts_from_the_end_of_the_upload(client, open_origin):
     upload = client.upload(open_origin().url(), first_byte_timeout=LIMIT)
     for _ in range(4):
@@ -428,6 +435,7 @@ def test_first_byte_counts_from_the_end_of_the_upload(client, open_origin):
     assert upload.answer()["body"] == said_of(b"xxxx")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keys", [{}, {"upload_size": 4}], ids=["unknown", "known"])
 def test_no_answer_in_time_after_the_end_of_the_upload_is_error_200(client, open_origin, keys):
     def script(arrival):
@@ -446,6 +454,7 @@ def test_no_answer_in_time_after_the_end_of_the_upload_is_error_200(client, open
     origin.release()
 
 
+@pytest.mark.long
 def test_the_timeout_of_streams_holds_for_uploads_that_give_none(start_daemon, open_origin, http):
     daemon = start_daemon({"timeouts": {"total": "300ms", "stream": f"{2 * LIMIT}ms"}})
     client = UploadClient(daemon)

@@ -488,6 +488,7 @@ def test_max_body_counts_decoded_bytes(client, nginx):
     assert client.refused(url, decompress=True, max_body=100_000).code == 204
 
 
+@pytest.mark.long
 def test_a_decompression_bomb_is_stopped_at_the_bound(client, daemon):
     bomb = gzip.compress(b"\0" * (200 << 20))
     with RawOrigin(serve(lambda _: response(body=bomb, headers=[("Content-Encoding", "gzip")]))) \

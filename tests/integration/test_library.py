@@ -229,12 +229,14 @@ def test_a_daemon_that_shuts_down_for_good_is_believed(run, path):
 
 # ---- A daemon that hangs -------------------------------------------------------------------------
 
+@pytest.mark.long
 def test_a_hanging_daemon_costs_the_timeout_and_two_seconds(run, path):
     with FakeDaemon(path, hangs):
         (line,) = run("timed", URL, 100)
         assert code_and_class(line) == (902, MAYBE) and "within 2100 ms" in line
 
 
+@pytest.mark.long
 def test_the_daemons_own_timeout_holds_where_the_request_has_none(run, path):
     with FakeDaemon(path, hangs) as fake:
         fake.hello = {"limits": {"timeout": 300}}
@@ -242,12 +244,14 @@ def test_the_daemons_own_timeout_holds_where_the_request_has_none(run, path):
         assert code_and_class(line) == (902, MAYBE) and "within 2300 ms" in line
 
 
+@pytest.mark.long
 def test_a_daemon_that_never_reads_costs_no_more(run, path):
     with FakeDaemon(path, lambda peer: peer.fake.stopping.wait(scaled(20))):
         (line,) = run("post", URL, 8 << 20, 100)
         assert code_and_class(line) == (902, MAYBE)
 
 
+@pytest.mark.long
 def test_a_daemon_that_talks_without_end_costs_no_more(run, path):
     def chatters(peer):
         peer.request()

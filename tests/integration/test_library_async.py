@@ -126,6 +126,7 @@ def test_thousands_are_submitted_and_all_end(run, path):
 
 # ---- Pause ---------------------------------------------------------------------------------------
 
+@pytest.mark.long
 def test_a_paused_call_stops_only_itself(run, path):
     with FakeDaemon(path, streams()) as fake:
         lines = run("pauseat", 100_000, "down", url(3_000_000), "down", url(5_000_000, 8), "runfor",
@@ -213,6 +214,7 @@ def test_a_call_that_was_not_sent_is_cancelled_without_the_daemon(run, path):
         assert begins(lines[2], 0, 906, 3)
 
 
+@pytest.mark.long
 def test_a_daemon_that_does_not_hear_a_cancel_is_not_waited_for(run, path):
     with FakeDaemon(path, lambda peer: list(peer.events())), Stopwatch() as watch:
         lines = run("down", url(5), "runfor", 100, "cancel", 0, "run")
@@ -355,6 +357,7 @@ def test_a_daemon_that_shuts_down_for_good_is_believed(run, path):
         os.rename(f"{path}.gone", path)
 
 
+@pytest.mark.long
 def test_a_full_backlog_is_waited_for_without_blocking(run, path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
@@ -370,6 +373,7 @@ def test_a_full_backlog_is_waited_for_without_blocking(run, path):
 
 # ---- A daemon that hangs or lies -----------------------------------------------------------------
 
+@pytest.mark.long
 def test_a_hanging_daemon_costs_the_timeout_and_two_seconds(run, path):
     with FakeDaemon(path, hangs), Stopwatch() as watch:
         (line,) = run("timeout", 100, "down", url(5), "run")
@@ -377,6 +381,7 @@ def test_a_hanging_daemon_costs_the_timeout_and_two_seconds(run, path):
     assert 2.1 <= watch.seconds < scaled(6)
 
 
+@pytest.mark.long
 def test_the_daemons_own_timeout_holds_for_silence(run, path):
     with FakeDaemon(path, lambda peer: list(peer.events())) as fake:
         fake.hello = {"limits": {"timeout": 300}}
@@ -384,6 +389,7 @@ def test_the_daemons_own_timeout_holds_for_silence(run, path):
         assert all("within 2300 ms" in line for line in lines) and len(lines) == 2
 
 
+@pytest.mark.long
 def test_a_request_that_waits_too_long_for_others_was_not_sent(run, path):
     with FakeDaemon(path, hangs) as fake:
         fake.hello = {"limits": {"requests_per_client": 1, "timeout": 60000}}

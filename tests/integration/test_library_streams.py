@@ -418,6 +418,7 @@ def test_what_is_about_other_requests_is_passed_over(run, path):
 
 # ---- Deadlines -----------------------------------------------------------------------------------
 
+@pytest.mark.long
 def test_a_daemon_that_hangs_in_the_middle_costs_the_timeout_and_two_seconds(run, path):
     with FakeDaemon(path, starts(lambda peer, _: peer.socket.recv(1))), Stopwatch() as watch:
         (line,) = run("timeout", 100, "down", url(5000))
@@ -425,6 +426,7 @@ def test_a_daemon_that_hangs_in_the_middle_costs_the_timeout_and_two_seconds(run
     assert watch.seconds >= 2.1
 
 
+@pytest.mark.long
 def test_without_a_timeout_a_silence_as_long_as_the_daemons_timeout_ends_a_stream(run, path):
     def keeps_on(peer, request_id):
         for _ in range(4):
@@ -438,6 +440,7 @@ def test_without_a_timeout_a_silence_as_long_as_the_daemons_timeout_ends_a_strea
     assert watch.seconds >= 4 + 2.3
 
 
+@pytest.mark.long
 def test_a_phase_that_may_take_longer_is_waited_for(run, path):
     with FakeDaemon(path, hangs) as fake:
         fake.hello = {"limits": {"timeout": 300}}
@@ -445,6 +448,7 @@ def test_a_phase_that_may_take_longer_is_waited_for(run, path):
         assert code_and_class(line) == (902, MAYBE) and "within 2500 ms" in line
 
 
+@pytest.mark.long
 def test_time_in_the_callers_functions_does_not_count(run, path):
     with FakeDaemon(path, streams()) as fake:
         fake.hello = {"limits": {"timeout": 100}}

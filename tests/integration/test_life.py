@@ -396,6 +396,7 @@ def test_a_request_whose_connection_is_still_being_opened_is_not_sent_when_stopp
         assert daemon.wait() == 0
 
 
+@pytest.mark.long
 def test_a_client_that_does_not_read_its_answers_does_not_hold_up_the_stop(start_daemon, nginx):
     daemon = start_daemon({"timeouts": {"drain": "500ms"}})
     stuck, other = daemon.client(), daemon.client()

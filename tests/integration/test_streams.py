@@ -15,6 +15,7 @@ from support.bodies import body, digest
 from support.calm import calm
 from support.client import DEFAULT_WINDOW, MAX_DATA_BYTES, Refused, header, pack
 from support.compression import brotli, zstd_stored
+from support.timing import SANITIZED
 from support.h2origin import H2Origin
 from support.nginx import Nginx
 from support.origin import RawOrigin, chunked_response, greet, response, serve
@@ -342,6 +343,19 @@ def test_a_coding_that_a_stream_did_not_ask_for_is_205(client, coding):
         assert client.stream(origin.url(), decompress=True).error().code == 205
         asked = [request.value("accept-encoding") for request in origin.requests]
         assert coding in asked[0] and "gzip" in asked[1] and coding not in asked[1]
+
+
+@pytest.mark.parametrize("fields", [
+    [("Content-Encoding", "gzip, gzip")],
+    [("Content-Encoding", "gzip"), ("Content-Encoding", "gzip")]], ids=["one field", "two"])
+def test_one_coding_within_another_is_205_on_a_stream(daemon, client, fields):
+    """The outer one is decoded whole, whoever takes it: 254 bytes would be 58 MB in libcurl."""
+    bomb = gzip.compress(gzip.compress(bytes(40 << 20)))
+    before = daemon.resident_kib()
+    with RawOrigin(once(response(body=bomb, headers=fields))) as origin:
+        error = client.stream(origin.url(), decompress=True, window=0).error()
+    assert error.code == 205 and "more than one content coding" in error.message
+    assert SANITIZED or daemon.resident_kib() < before + 8192
 
 
 def test_without_decompress_the_coded_bytes_come(client):

@@ -110,6 +110,7 @@ def drip(connection):
         connection.write(b".")
 
 
+@pytest.mark.long
 def test_a_slow_body_that_keeps_coming_is_not_idle_but_ends_at_the_whole_timeout(client):
     with RawOrigin(drip) as origin:
         with Stopwatch() as watch:
@@ -128,6 +129,7 @@ def test_a_slow_first_byte_is_no_idle_time(client):
         assert client.fetch(origin.url(), idle_timeout=200)["body"] == b"late"
 
 
+@pytest.mark.long
 def test_an_origin_that_does_not_read_the_upload_ends_at_the_timeout(client, daemon):
     def script(connection):
         connection.read_until(b"\r\n\r\n")

@@ -540,6 +540,7 @@ def send_a_lot(daemon, client, url, **keys):
     return answer, sha.hexdigest()
 
 
+@pytest.mark.long
 @pytest.mark.deadline(90)
 def test_a_gibibyte_goes_up_over_http_1_1_in_bounded_memory(daemon, client):
     with UploadOrigin() as origin:
@@ -547,6 +548,7 @@ def test_a_gibibyte_goes_up_over_http_1_1_in_bounded_memory(daemon, client):
         assert answer["body"] == f"{digest} {LOT}".encode()
 
 
+@pytest.mark.long
 @pytest.mark.deadline(90)
 def test_a_gibibyte_goes_up_over_http_2_in_bounded_memory(daemon, client, authority, tmp_path):
     store = Store(tmp_path / "store", authority)

@@ -420,6 +420,38 @@ def test_o20_any_early_answer_that_is_no_good_one_is_heard(daemon, client, open_
     assert is_cut_off(daemon, origin)
 
 
+def test_a_417_to_an_upload_that_was_empty_from_the_start_is_asked_again(client):
+    """Its end has come before its origin was asked."""
+    def script(arrival):
+        if arrival.value("expect"):
+            arrival.answer(417, b"")
+        else:
+            take_all(arrival)
+
+    with UploadOrigin(script) as origin:
+        upload = client.upload(origin.url())
+        upload.end()
+        assert upload.answer(3)["status"] == 200
+        assert len(origin.arrivals) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_417_that_comes_when_the_upload_has_begun_is_an_answer_like_any_other(start_daemon,
+                                                                                stream):
+    """libcurl would send it again, and fail: some of it is gone."""
+    def script(arrival):
+        arrival.is_awaited = False  # it is not invited: it begins by itself
+        arrival.read(100)
+        arrival.answer(417, b"no")
+
+    daemon = start_daemon({"timeouts": {"expect": "100ms"}})
+    with UploadOrigin(script) as origin:
+        upload = UploadClient(daemon).upload(origin.url(), stream=stream)
+        upload.write(b"x" * 100)
+        assert upload.answer(3)["status"] == 417
+        assert len(origin.arrivals) == 1
+
+
 # ---- A body goes once ----------------------------------------------------------------------------
 
 def warm_then(script):

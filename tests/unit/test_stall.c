@@ -164,12 +164,13 @@ static void a_users_excess_costs_nobody_else(void **state)
     assert_evicted(0, greedy, "paused_memory", USER_BYTES);
 }
 
-static void beyond_the_limit_of_all_the_oldest_of_all_users_goes(void **state)
+static void beyond_the_limit_of_all_the_oldest_of_the_largest_user_goes(void **state)
 {
     (void)state;
-    struct stream *first = stalled(0, 1, 500);
-    stalled(1, 2, 800);
-    stalled(2, 3, 900);
+    stalled(0, 1, 500);
+    struct stream *first = stalled(1, 2, 800);
+    stalled(2, 2, 150);
+    stalled(3, 3, 900);
     sweep();
     assert_int_equal(evicted_count, 1);
     assert_evicted(0, first, "paused_memory_total", TOTAL_BYTES);
@@ -374,7 +375,7 @@ int main(void)
         TEST(up_to_the_limits_nobody_goes),
         TEST(the_oldest_go_first_and_only_as_many_as_must),
         TEST(a_users_excess_costs_nobody_else),
-        TEST(beyond_the_limit_of_all_the_oldest_of_all_users_goes),
+        TEST(beyond_the_limit_of_all_the_oldest_of_the_largest_user_goes),
         TEST(one_alone_that_holds_too_much_goes),
         TEST(those_that_hold_nothing_are_left_alone),
         TEST(one_that_enters_anew_is_the_youngest),
