@@ -75,8 +75,8 @@ void byte_queue_skip(struct byte_queue *queue, size_t length)
 size_t byte_queue_read(struct byte_queue *queue, uint8_t *buffer, size_t size)
 {
     size_t taken = 0;
-    const uint8_t *bytes;
-    while (taken < size && queue->length > 0) {
+    while (taken < size && queue->first) {
+        const uint8_t *bytes = NULL;
         size_t length = byte_queue_peek(queue, &bytes);
         length = length < size - taken ? length : size - taken;
         memcpy(buffer + taken, bytes, length);
