@@ -249,6 +249,8 @@ def test_a_full_disk_is_said_cancels_and_leaves_the_old_file(run, here, open_ori
               f"{FETCHPOOL} -o disk/file {origin.url('/')}; code=$?; ls -A disk; cat disk/file;"
               "exit $code")
     code, output, errors = run("-rm", "sh", "-c", script, program=["unshare"])
+    if code == 77 or "unshare" in errors:
+        pytest.skip("a mount namespace is not permitted here")
     assert (code, output) == (23, b"file\nold\n")
     assert errors == "fetchpool: (23) cannot write to disk/file: No space left on device\n"
     assert cancelled(origin)

@@ -26,9 +26,10 @@ def open_to_all(daemon):
 
 class Reader:
     def __init__(self, daemon, url, window, uid=None):
-        command = [sys.executable, "-B", "-m", "support.reader", str(daemon.path), url, str(window)]
+        command = [sys.executable, "-B", "-m", "support.reader", str(daemon.path), url, str(window),
+                   str(os.getuid() if uid is None else uid)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, cwd=TESTS, user=uid)
+                                        text=True, cwd=TESTS)
         assert self.process.stdout.readline() == "stopped\n"
 
     def resume(self):
@@ -45,8 +46,10 @@ class Reader:
             self.process.communicate()
 
 
-def read(path, url, window):
+def read(path, url, window, uid):
     from .client import Client, Refused
+    if int(uid) != os.getuid():
+        os.setuid(int(uid))  # not earlier: that user need not be able to read this file
     with Client(path) as client:
         stream = client.stream(url, window=int(window), keep=False)
         stream.take(int(window))
