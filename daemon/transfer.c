@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "transfer_error.h"
 
@@ -97,9 +96,8 @@ static void unpause(struct transfer *transfer)
 
 bool transfer_hold(struct transfer *transfer)
 {
-    bool is_multiplexed = transfer->has_head && strcmp(transfer->head.http, "2") == 0;
     if (transfer->is_done || transfer->is_receive_paused || transfer->request->has_upload ||
-        !is_multiplexed)
+        !transfer->has_head || !transfer_is_over_http_2(transfer))
         return false;
     transfer->is_receive_paused = true;
     transfer->refused_at = UINT64_MAX; /* nothing was */
@@ -125,13 +123,12 @@ void transfer_resume_sending(struct transfer *transfer)
 
 size_t transfer_get_backlog(const struct transfer *transfer)
 {
-    curl_off_t received = 0;
     uint64_t taken = transfer->request->wants_decoding ? transfer->refused_at
                                                        : transfer->body_bytes;
     if (transfer->is_done || !transfer->is_receive_paused)
         return 0;
-    curl_easy_getinfo(transfer->job.easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
-    return received > 0 && (uint64_t)received > taken ? (size_t)((uint64_t)received - taken) : 0;
+    uint64_t received = transfer_get_number(transfer, CURLINFO_SIZE_DOWNLOAD_T);
+    return received > taken ? (size_t)(received - taken) : 0;
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */

@@ -87,7 +87,7 @@ static bool refuses_expect(const struct transfer *transfer)
 {
     return transfer->head.status == 417 && transfer->setup.expects_continue &&
            transfer->sends == 1 && transfer->upload_bytes == 0 &&
-           strcmp(transfer->head.http, "2") != 0;
+           !transfer_is_over_http_2(transfer);
 }
 
 /*
@@ -223,13 +223,6 @@ static size_t on_header(char *bytes, size_t unit, size_t count, void *ctx)
     return take_line(transfer, line) == 0 ? unit * count : 0;
 }
 
-static uint64_t received_bytes(CURL *easy)
-{
-    curl_off_t received = 0;
-    curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
-    return received > 0 ? (uint64_t)received : 0;
-}
-
 /*
  * A transfer that is resumed and refuses at once is read for by libcurl all the same, as it holds
  * the socket for writable: 16 KiB more, for whichever stream. With its way out paused as well,
@@ -238,7 +231,7 @@ static uint64_t received_bytes(CURL *easy)
 static size_t refuse(struct transfer *transfer)
 {
     transfer->is_receive_paused = true;
-    transfer->refused_at = received_bytes(transfer->job.easy);
+    transfer->refused_at = transfer_get_number(transfer, CURLINFO_SIZE_DOWNLOAD_T);
     if (!transfer->request->has_upload)
         curl_easy_pause(transfer->job.easy, CURLPAUSE_ALL);
     return CURL_WRITEFUNC_PAUSE;

@@ -15,7 +15,7 @@ static bool is_upload_unfinished(const struct transfer *transfer)
     return transfer->request->has_upload && !transfer->has_sent_all;
 }
 
-static bool is_over_http_2(const struct transfer *transfer)
+bool transfer_is_over_http_2(const struct transfer *transfer)
 {
     return strcmp(transfer->head.http, "2") == 0;
 }
@@ -31,7 +31,7 @@ static bool is_late_expectation(const struct transfer *transfer)
 static bool is_early(const struct transfer *transfer)
 {
     return transfer->has_head && transfer->head.status >= 300 && is_upload_unfinished(transfer) &&
-           (is_over_http_2(transfer) || is_late_expectation(transfer));
+           (transfer_is_over_http_2(transfer) || is_late_expectation(transfer));
 }
 
 bool transfer_is_answered_early(const struct transfer *transfer)
@@ -47,7 +47,7 @@ bool transfer_is_answered_early(const struct transfer *transfer)
 
 bool transfer_met_own_reset(const struct transfer *transfer, CURLcode code)
 {
-    return code == CURLE_HTTP2_STREAM && is_early(transfer) && is_over_http_2(transfer) &&
+    return code == CURLE_HTTP2_STREAM && is_early(transfer) && transfer_is_over_http_2(transfer) &&
            strstr(transfer->detail, "STREAM_CLOSED") &&
            !field_list_find(&transfer->fields, "Content-Length").data;
 }

@@ -47,6 +47,12 @@ struct transfer {
 /* Gives the easy handle our callbacks. */
 CURLcode transfer_set_callbacks(struct transfer *transfer);
 
+/* A number of libcurl's about the transfer, such as a time or a size; 0 where it is not known. */
+uint64_t transfer_get_number(const struct transfer *transfer, CURLINFO info);
+
+/* Has its answer come over HTTP/2? */
+bool transfer_is_over_http_2(const struct transfer *transfer);
+
 /*
  * Has the origin answered before it had the whole upload, and not well, and is its answer all
  * there?

@@ -3,11 +3,11 @@
 
 #include "transfer_error.h"
 
-static uint64_t time_of(CURL *easy, CURLINFO info)
+uint64_t transfer_get_number(const struct transfer *transfer, CURLINFO info)
 {
-    curl_off_t us = 0;
-    curl_easy_getinfo(easy, info, &us);
-    return us > 0 ? (uint64_t)us : 0;
+    curl_off_t number = 0;
+    curl_easy_getinfo(transfer->job.easy, info, &number);
+    return number > 0 ? (uint64_t)number : 0;
 }
 
 static uint64_t difference(uint64_t later, uint64_t earlier)
@@ -30,10 +30,9 @@ static uint64_t take_share(uint64_t *left_us, uint64_t phase_us)
  */
 static void measure_opening(const struct transfer *transfer, struct transfer_result *out_result)
 {
-    CURL *easy = transfer->job.easy;
-    uint64_t resolved = time_of(easy, CURLINFO_NAMELOOKUP_TIME_T);
-    uint64_t connected = time_of(easy, CURLINFO_CONNECT_TIME_T);
-    uint64_t secured = time_of(easy, CURLINFO_APPCONNECT_TIME_T);
+    uint64_t resolved = transfer_get_number(transfer, CURLINFO_NAMELOOKUP_TIME_T);
+    uint64_t connected = transfer_get_number(transfer, CURLINFO_CONNECT_TIME_T);
+    uint64_t secured = transfer_get_number(transfer, CURLINFO_APPCONNECT_TIME_T);
     uint64_t left_us = difference(transfer->sent_ns, transfer->job.opening_ns) / NS_PER_US;
     out_result->tls_us = take_share(&left_us, difference(secured, connected));
     out_result->connect_us = take_share(&left_us, difference(connected, resolved));
@@ -57,7 +56,6 @@ void transfer_measure(const struct transfer *transfer, struct transfer_result *o
 void transfer_describe_step(const struct transfer *transfer, struct wire_why *out_step)
 {
     char authority[300];
-    CURL *easy = transfer->job.easy;
     transfer_error_authority(transfer->request, authority, sizeof authority);
     if (transfer_is_waiting(transfer))
         wire_why_set(out_step, "waiting for a connection to %s", authority);
@@ -65,9 +63,9 @@ void transfer_describe_step(const struct transfer *transfer, struct wire_why *ou
         wire_why_set(out_step, "the body from %s", authority);
     else if (transfer->sends > 0)
         wire_why_set(out_step, "the answer of %s", authority);
-    else if (time_of(easy, CURLINFO_NAMELOOKUP_TIME_T) == 0)
+    else if (transfer_get_number(transfer, CURLINFO_NAMELOOKUP_TIME_T) == 0)
         wire_why_set(out_step, "look-up of %s", transfer->request->url.host);
-    else if (time_of(easy, CURLINFO_CONNECT_TIME_T) == 0)
+    else if (transfer_get_number(transfer, CURLINFO_CONNECT_TIME_T) == 0)
         wire_why_set(out_step, "connect to %s", authority);
     else
         wire_why_set(out_step, "TLS handshake with %s", authority);
