@@ -12,8 +12,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.certificates import Authority  # noqa: E402
 from support.daemon import FETCHPOOLD, Daemon, temporary_directory  # noqa: E402
+from support.driver import Runner  # noqa: E402
 from support.nginx import Nghttpd, Nginx  # noqa: E402
+from support.origin import RawOrigin  # noqa: E402
 from support.timing import scaled  # noqa: E402
+from support.upload_origin import open_upload_origin  # noqa: E402
 
 DEADLINE = 30
 
@@ -125,3 +128,44 @@ def client(daemon):
 def tag(request):
     """Unique to the test, for targets that are looked for in an origin's log."""
     return f"tag={abs(hash(request.node.nodeid)):x}"
+
+
+# ---- For uploads ---------------------------------------------------------------------------------
+
+@pytest.fixture(params=["1.1", "2"])
+def http(request):
+    return request.param
+
+
+@pytest.fixture
+def open_origin(http, authority):
+    """open_origin(script): over http/1.1 or HTTP/2, as the test's parameter `http` says."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *arguments, **options: stack.enter_context(
+            open_upload_origin(http, authority, *arguments, **options))
+
+
+@pytest.fixture
+def stalled_handshake(authority):
+    """Accepts TCP and says nothing."""
+    with RawOrigin(lambda connection: connection.await_release(), leaf=authority.server,
+                   handshake=False) as origin:
+        yield origin
+
+
+# ---- For the library -----------------------------------------------------------------------------
+
+@pytest.fixture
+def path():
+    """Where a scripted daemon may listen."""
+    directory = temporary_directory()
+    yield directory / "s"
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def run(driver, path):
+    """run("get", URL, ...): the lines that the module's driver prints, but for the descriptors' ."""
+    runner = Runner(driver, path)
+    yield runner
+    runner.close()

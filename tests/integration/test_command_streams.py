@@ -20,7 +20,7 @@ from support.bodies import body, digest, write_large
 from support.daemon import FETCHPOOL, environment, temporary_directory
 from support.origin import RawOrigin, response, serve
 from support.timing import SANITIZED, Stopwatch, eventually, scaled
-from support.upload_origin import H1Arrival, answer_early, echo, open_upload_origin, said_of, take_all
+from support.upload_origin import H1Arrival, answer_early, echo, said_of, take_all
 
 MIB = 1 << 20
 LARGE = 100 * MIB
@@ -66,19 +66,6 @@ def run(start):
         output, errors = process.communicate(stdin, timeout=scaled(20))
         return process.returncode, output, errors.decode() if errors else ""
     return run
-
-
-@pytest.fixture(params=["1.1", "2"])
-def http(request):
-    return request.param
-
-
-@pytest.fixture
-def open_origin(http, authority):
-    """open_origin(script): over http/1.1 or HTTP/2, as the test's parameter `http` says."""
-    with contextlib.ExitStack() as stack:
-        yield lambda *arguments, **options: stack.enter_context(
-            open_upload_origin(http, authority, *arguments, **options))
 
 
 class Halfway:

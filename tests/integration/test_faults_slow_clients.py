@@ -27,11 +27,6 @@ def witness(daemon, nginx):
     return lambda: Witness(daemon, nginx.url("/files/small"), nginx.file("small"))
 
 
-@pytest.fixture(params=["1.1", "2"])
-def http(request):
-    return request.param
-
-
 # ---- C2: a byte at a time, and nothing at all ----------------------------------------------------
 
 FRAME_MS = 1000

@@ -9,10 +9,9 @@ import time
 import pytest
 
 from support.calm import calm
-from support.origin import RawOrigin
 from support.timing import Stopwatch, eventually, scaled
 from support.upload_client import MAX_DATA, Child, UploadClient, data_bytes, upload_bytes
-from support.upload_origin import (H2UploadOrigin, UploadOrigin, open_upload_origin, said_of,
+from support.upload_origin import (H2UploadOrigin, UploadOrigin, said_of,
                                    stop_reading, take_all)
 from support.witness import Witness
 
@@ -25,28 +24,9 @@ def in_time(watch, limit_ms=LIMIT):
     assert limit_ms / 1000 * 0.9 <= watch.seconds <= limit_ms / 1000 + scaled(SLACK)
 
 
-@pytest.fixture(params=["1.1", "2"])
-def http(request):
-    return request.param
-
-
-@pytest.fixture
-def open_origin(http, authority):
-    with contextlib.ExitStack() as stack:
-        yield lambda *arguments, **options: stack.enter_context(
-            open_upload_origin(http, authority, *arguments, **options))
-
-
 @pytest.fixture
 def client(daemon):
     return UploadClient(daemon)
-
-
-@pytest.fixture
-def stalled_handshake(authority):
-    with RawOrigin(lambda connection: connection.await_release(), leaf=authority.server,
-                   handshake=False) as origin:
-        yield origin
 
 
 @contextlib.contextmanager

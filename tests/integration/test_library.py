@@ -11,7 +11,7 @@ import msgpack
 import pytest
 
 from support.daemon import ROOT, temporary_directory
-from support.driver import Runner, code_and_class, compile_against_library
+from support.driver import code_and_class, compile_against_library
 from support.fakedaemon import (ANSWER, FakeDaemon, Peer, hangs, leaves, refuses_with, resets, says,
                                 serves, serves_with)
 from support.timing import scaled
@@ -25,21 +25,6 @@ def driver():
     directory = temporary_directory()
     yield compile_against_library(ROOT / "tests/support/libdriver.c", directory / "libdriver")
     shutil.rmtree(directory)
-
-
-@pytest.fixture
-def path():
-    directory = temporary_directory()
-    yield directory / "s"
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def run(driver, path):
-    """run("get", URL, ...): the lines that the driver prints, but for the descriptors' ."""
-    runner = Runner(driver, path)
-    yield runner
-    runner.close()
 
 
 GOOD = "0 0 200 6 "

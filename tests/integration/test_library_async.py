@@ -9,7 +9,7 @@ import msgpack
 import pytest
 
 from support.daemon import ROOT, temporary_directory
-from support.driver import Runner, compile_against_library
+from support.driver import compile_against_library
 from support.fakedaemon import (ANSWER, NOTES, FakeDaemon, hangs, leaves, refuses_with, resets, says,
                                 serves, streams, words)
 from support.timing import Stopwatch, eventually, scaled
@@ -20,20 +20,6 @@ def driver():
     directory = temporary_directory()
     yield compile_against_library(ROOT / "tests/support/asyncdriver.c", directory / "driver")
     shutil.rmtree(directory)
-
-
-@pytest.fixture
-def path():
-    directory = temporary_directory()
-    yield directory / "s"
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def run(driver, path):
-    runner = Runner(driver, path)
-    yield runner
-    runner.close()
 
 
 def url(length, seed=5):

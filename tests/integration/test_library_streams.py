@@ -2,17 +2,16 @@
 
 import os
 import shutil
-import subprocess
 import threading
 
 import msgpack
 import pytest
 
 from support.daemon import ROOT, temporary_directory
-from support.driver import Runner, code_and_class, compile_against_library
+from support.driver import code_and_class, compile_against_library
 from support.fakedaemon import (ANSWER, FakeDaemon, hangs, refuses_with, resets, serves, streams,
                                 words)
-from support.timing import Stopwatch, scaled
+from support.timing import Stopwatch
 
 NOT_SENT, MAYBE = 2, 3
 
@@ -22,20 +21,6 @@ def driver():
     directory = temporary_directory()
     yield compile_against_library(ROOT / "tests/support/streamdriver.c", directory / "driver")
     shutil.rmtree(directory)
-
-
-@pytest.fixture
-def path():
-    directory = temporary_directory()
-    yield directory / "s"
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def run(driver, path):
-    runner = Runner(driver, path)
-    yield runner
-    runner.close()
 
 
 def url(length, seed=5):

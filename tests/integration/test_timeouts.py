@@ -26,14 +26,6 @@ def silent_origin():
         yield origin
 
 
-@pytest.fixture
-def stalled_handshake(authority):
-    """Accepts TCP and says nothing: the TLS handshake waits."""
-    with RawOrigin(lambda connection: connection.await_release(), leaf=authority.server,
-                   handshake=False) as origin:
-        yield origin
-
-
 def test_a_tcp_handshake_that_stalls_is_error_105_at_the_connect_timeout(client):
     with FullBacklog() as origin, Stopwatch() as watch:
         error = client.refused(origin.url(), connect_timeout=LIMIT)

@@ -1,6 +1,5 @@
 """Uploads: what a client sends piece by piece arrives whole, once, no faster than granted."""
 
-import contextlib
 import hashlib
 import threading
 
@@ -9,49 +8,18 @@ import pytest
 from support.bodies import body
 from support.calm import calm
 from support.client import Refused, pack
-from support.origin import RawOrigin
 from support.timing import SANITIZED, Stopwatch, eventually, scaled
-from support.upload_client import MAX_DATA, WINDOW, UploadClient, data_bytes, end_bytes
+from support.upload_client import (MAX_DATA, WINDOW, UploadClient, data_bytes, end_bytes,
+                                   is_cut_off)
 from support.upload_origin import (H2UploadOrigin, Store, UploadOrigin, echo,
                                    open_upload_origin, said_of, stop_reading, take_all)
 
 MIB = 1 << 20
 
 
-@pytest.fixture(params=["1.1", "2"])
-def http(request):
-    return request.param
-
-
-@pytest.fixture
-def open_origin(http, authority):
-    """open_origin(script): over http/1.1 or HTTP/2, as the test's parameter `http` says."""
-    with contextlib.ExitStack() as stack:
-        yield lambda *arguments, **options: stack.enter_context(
-            open_upload_origin(http, authority, *arguments, **options))
-
-
 @pytest.fixture
 def client(daemon):
     return UploadClient(daemon)
-
-
-@pytest.fixture
-def stalled_handshake(authority):
-    """Accepts TCP and says nothing."""
-    with RawOrigin(lambda connection: connection.await_release(), leaf=authority.server,
-                   handshake=False) as origin:
-        yield origin
-
-
-def is_cut_off(daemon, origin):
-    """
-    The first upload is never complete. libcurl sends the reset of an HTTP/2 stream with what its
-    connection sends next.
-    """
-    answer = UploadClient(daemon).send_all(origin.url("/next"), b"next", upload_size=4)
-    assert answer["body"] == said_of(b"next")
-    return origin.arrivals[0].was_never_complete()
 
 
 # ---- What arrives --------------------------------------------------------------------------------

@@ -3,7 +3,6 @@ What an origin says to an upload before it is over: Expect: 100-continue, O20 (a
 redirects, a connection that dies. Heard, with the right status or error; and no body goes twice.
 """
 
-import contextlib
 import hashlib
 import socket
 import time
@@ -15,39 +14,16 @@ from support.calm import calm
 from support.client import Refused, header
 from support.origin import Gone
 from support.timing import Stopwatch, scaled
-from support.upload_client import UploadClient, data_bytes
+from support.upload_client import UploadClient, data_bytes, is_cut_off
 from support.upload_origin import (H2UploadOrigin, UploadOrigin, answer_early, open_upload_origin,
                                    said_of, stop_reading, take_all)
 
 MIB = 1 << 20
 
 
-@pytest.fixture(params=["1.1", "2"])
-def http(request):
-    return request.param
-
-
-@pytest.fixture
-def open_origin(http, authority):
-    """open_origin(script): over http/1.1 or HTTP/2, as the test's parameter `http` says."""
-    with contextlib.ExitStack() as stack:
-        yield lambda *arguments, **options: stack.enter_context(
-            open_upload_origin(http, authority, *arguments, **options))
-
-
 @pytest.fixture
 def client(daemon):
     return UploadClient(daemon)
-
-
-def is_cut_off(daemon, origin):
-    """
-    The first upload is never complete. libcurl sends the reset of an HTTP/2 stream with what its
-    connection sends next.
-    """
-    answer = UploadClient(daemon).send_all(origin.url("/next"), b"next", upload_size=4)
-    assert answer["body"] == said_of(b"next")
-    return origin.arrivals[0].was_never_complete()
 
 
 # ---- Expect: 100-continue ------------------------------------------------------------------------

@@ -22,6 +22,7 @@ import msgpack
 
 from .client import Closed, Refused, pack, request_bytes
 from .timing import scaled
+from .upload_origin import said_of
 
 MAX_DATA = 65536
 WINDOW = 262144  # what is granted at once, by default
@@ -290,6 +291,16 @@ class UploadClient:
 
     def fetch(self, url, **keys):
         return self.call("fetch", {"url": url, **keys})
+
+
+def is_cut_off(daemon, origin):
+    """
+    The first upload is never complete. libcurl sends the reset of an HTTP/2 stream with what its
+    connection sends next.
+    """
+    answer = UploadClient(daemon).send_all(origin.url("/next"), b"next", upload_size=4)
+    assert answer["body"] == said_of(b"next")
+    return origin.arrivals[0].was_never_complete()
 
 
 CHILD = """
