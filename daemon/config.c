@@ -1,13 +1,9 @@
-/* config: see config.h. */
-#include "config.h"
+/* config: see config.h. How a file is read is in config_file.c. */
+#include "config_internal.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <ini.h>
 
 #include "config_value.h"
 #include "log.h"
@@ -27,16 +23,44 @@ const struct config_key config_keys[] = {
     {"daemon", "log_level", CONFIG_LEVEL, AT(log_level), "info", 0, 0,
      "How much to log: each level includes those before it. debug has a line for each request."},
 
-    {"pool", "max_connections", CONFIG_COUNT, AT(max_connections), "512", 1, 100000,
-     "Connections to origins that are kept open when no request uses them. Beyond it the one "
-     "unused for longest is closed."},
+    {"pool", "max_connections", CONFIG_COUNT, AT(max_connections), "2048", 1, 100000,
+     "Connections to origins, in use or not. Where one more is needed, the one that has been idle "
+     "for longest is closed; if none is idle, the request waits. Lowered at start-up where the "
+     "limit on descriptors (LimitNOFILE) is too small for it."},
+    {"pool", "connections_per_origin", CONFIG_COUNT, AT(connections_per_origin), "256", 1, 100000,
+     "The same for one origin (scheme, host and port)."},
+    {"pool", "streams_per_connection", CONFIG_COUNT, AT(streams_per_connection), "100", 1, 1000,
+     "Requests at a time on one HTTP/2 connection. An origin that allows fewer is obeyed."},
+    {"pool", "lookups", CONFIG_COUNT, AT(lookups), "32", 1, 1000,
+     "Names that are looked up at a time; each takes a thread. One name is looked up once, however "
+     "many requests wait for it."},
     {"pool", "idle_timeout", CONFIG_DURATION, AT(pool_idle_timeout_ms), "55s", 1000, DAY_MS,
-     "A connection unused for longer, in whole seconds, is not used again. Below what servers "
-     "close at: 60s and 75s are common."},
+     "A connection unused for longer is closed. Below what servers close at: 60s and 75s are "
+     "common. Where an origin says (Keep-Alive: timeout=) or shows that it closes earlier, that "
+     "holds for its connections, less a margin."},
     {"pool", "lifetime", CONFIG_DURATION, AT(pool_lifetime_ms), "10m", 1000, 30 * DAY_MS,
-     "A connection older than this is not used again, so that a name that moved is followed."},
+     "A connection older than this gets no more requests, and is closed when those that run on it "
+     "have ended, so that a name that moved is followed."},
     {"pool", "dns_ttl", CONFIG_DURATION, AT(dns_ttl_ms), "60s", 0, DAY_MS,
      "How long a looked-up name is believed, in whole seconds, rounded up."},
+    {"pool", "h2_ping_timeout", CONFIG_DURATION, AT(h2_ping_timeout_ms), "10s", 0, HOUR_MS,
+     "An HTTP/2 connection on which something is waited for and nothing comes is pinged after a "
+     "quarter of this time; it is given up if no answer has come by the end of it. 0: no pings."},
+    {"pool", "tcp_user_timeout", CONFIG_DURATION, AT(tcp_user_timeout_ms), "10s", 0, HOUR_MS,
+     "A connection on which bytes were sent that the far end has not acknowledged for so long is "
+     "given up (TCP_USER_TIMEOUT, tcp(7)). 0: the system's own way, some 15 minutes."},
+    {"pool", "tcp_keepalive", CONFIG_DURATION, AT(tcp_keepalive_ms), "30s", 0, DAY_MS,
+     "After so long without a segment TCP asks whether the far end is there (TCP_KEEPIDLE), in "
+     "whole seconds. 0: never."},
+    {"pool", "failing_least", CONFIG_DURATION, AT(failing_least_ms), "1s", 1, HOUR_MS,
+     "After three attempts in a row to connect to an origin have failed, its requests fail with "
+     "error 103 for so long without another one; then one is made at a time until one succeeds."},
+    {"pool", "failing_most", CONFIG_DURATION, AT(failing_most_ms), "30s", 0, HOUR_MS,
+     "That time doubles with each further failure, up to this. 0: every request makes its "
+     "attempt."},
+    {"pool", "retry_budget", CONFIG_COUNT, AT(retry_budget_percent), "20", 0, 100,
+     "Requests to one origin that may be sent again, in percent of those of the last 10 seconds; "
+     "three always may."},
 
     {"timeouts", "total", CONFIG_DURATION, AT(total_timeout_ms), "300s", 1, DAY_MS,
      "A whole request, from its arrival to the last byte of its answer, where the client gives no "
@@ -44,9 +68,12 @@ const struct config_key config_keys[] = {
     {"timeouts", "stream", CONFIG_DURATION, AT(stream_timeout_ms), "24h", 1, DAY_MS,
      "The same for a request that streams its body or its answer's. Those that do not move are "
      "ended by idle and client_stall."},
+    {"timeouts", "queue", CONFIG_DURATION, AT(queue_timeout_ms), "30s", 1, DAY_MS,
+     "How long a request may wait for its turn, where the client gives no queue_timeout: error 101 "
+     "then."},
     {"timeouts", "connect", CONFIG_DURATION, AT(connect_timeout_ms), "10s", 1, DAY_MS,
-     "From the request's arrival to its being sent (name look-up, TCP and TLS), where the client "
-     "gives no connect_timeout."},
+     "From the request's turn to its being sent (name look-up, TCP and TLS, also where another "
+     "request does these), where the client gives no connect_timeout."},
     {"timeouts", "first_byte", CONFIG_DURATION, AT(first_byte_timeout_ms), "120s", 1, DAY_MS,
      "From the start of sending the request, its body included, or from the end of an upload, to "
      "the end of the answer's header fields, where the client gives no first_byte_timeout."},
@@ -88,8 +115,21 @@ const struct config_key config_keys[] = {
     {"limits", "max_clients", CONFIG_COUNT, AT(max_clients), "10000", 1, 1000000,
      "Client connections at a time; more wait until one ends. Lowered at start-up where the "
      "limit on descriptors (LimitNOFILE) is too small for it."},
+    {"limits", "clients_per_user", CONFIG_COUNT, AT(clients_per_user), "2048", 1, 1000000,
+     "Client connections of one user at a time. The first request on a further one is answered "
+     "with error 100, and it is closed."},
+    {"limits", "running", CONFIG_COUNT, AT(running), "8192", 1, 1000000,
+     "Requests on their way to origins at a time; more wait for their turn. Where they do, no user "
+     "has more than a share of them while others wait for theirs."},
+    {"limits", "running_per_user", CONFIG_COUNT, AT(running_per_user), "1024", 1, 1000000,
+     "The same for one user. Below max_connections, so that one user cannot have them all."},
+    {"limits", "running_per_origin", CONFIG_COUNT, AT(running_per_origin), "1024", 1, 1000000,
+     "The same for one origin."},
+    {"limits", "queue", CONFIG_COUNT, AT(queue), "10000", 1, 10000000,
+     "Requests of one user that wait for their turn; a further one is error 100."},
     {"limits", "requests_per_client", CONFIG_COUNT, AT(requests_per_client), "256", 1, 100000,
-     "Requests in flight on one client connection; its next message is read when one has ended. "
+     "Requests of one client connection that run or wait for their turn; its next message is read "
+     "when one has ended. "
      "Where one of them streams, a further request is refused with error 100 instead: behind it "
      "may stand what the stream waits for."},
     {"limits", "max_unread", CONFIG_BYTES, AT(max_unread_bytes), "64MiB", MIB, GIB + 64 * MIB,
@@ -125,6 +165,18 @@ const struct config_key config_keys[] = {
 
 const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
 
+#define OF(member) offsetof(struct config_origin, member)
+
+const struct config_key config_origin_keys[] = {
+    {"origin", "warm", CONFIG_COUNT, OF(warm), "0", 0, 100,
+     "Connections to it that are open at any time, from start-up on, so that a request finds one. "
+     "They are opened, and kept from lying idle for too long, by HEAD requests of warm_path."},
+    {"origin", "warm_path", CONFIG_PATH, OF(warm_path), "/", 0, 0,
+     "What these requests ask for. An answer of any status will do."},
+};
+
+const size_t config_origin_key_count = sizeof config_origin_keys / sizeof config_origin_keys[0];
+
 /* ---- Values --------------------------------------------------------------------------------- */
 
 const char *config_type_description(enum config_type type)
@@ -134,6 +186,8 @@ const char *config_type_description(enum config_type type)
         return "a text that is not empty";
     case CONFIG_PEM_FILE:
         return "a file of certificates in PEM that can be read";
+    case CONFIG_PATH:
+        return "a path that begins with / and has no blanks";
     case CONFIG_PROXY:
         return "an http://, https:// or socks5h:// URL";
     case CONFIG_LEVEL:
@@ -185,15 +239,16 @@ static int set_number(const struct config_key *key, uint64_t *member, const char
     return 0;
 }
 
-/* 0, -EINVAL (no value of its type), -ERANGE (out of its bounds) or -ENOMEM. */
-static int set_value(struct config *config, const struct config_key *key, const char *text)
+int config_set_value(void *record, const struct config_key *key, const char *text)
 {
-    void *member = (char *)config + key->offset;
+    void *member = (char *)record + key->offset;
     switch (key->type) {
     case CONFIG_TEXT:
         return set_text(member, text);
     case CONFIG_PEM_FILE:
         return text && !config_value_is_pem_file(text) ? -EINVAL : set_text(member, text);
+    case CONFIG_PATH:
+        return text && !config_value_is_path(text) ? -EINVAL : set_text(member, text);
     case CONFIG_PROXY:
         return text && !config_value_is_proxy(text) ? -EINVAL : set_text(member, text);
     case CONFIG_LEVEL:
@@ -210,166 +265,42 @@ static int set_value(struct config *config, const struct config_key *key, const 
 
 bool config_key_is_text(const struct config_key *key)
 {
-    return key->type == CONFIG_TEXT || key->type == CONFIG_PEM_FILE || key->type == CONFIG_PROXY;
+    return key->type == CONFIG_TEXT || key->type == CONFIG_PEM_FILE || key->type == CONFIG_PROXY ||
+           key->type == CONFIG_PATH;
+}
+
+int config_set_presets(void *record, const struct config_key *keys, size_t count)
+{
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = config_set_value(record, &keys[i], keys[i].preset);
+    return result;
+}
+
+static void free_texts(void *record, const struct config_key *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (config_key_is_text(&keys[i]))
+            free(*(char **)((char *)record + keys[i].offset));
+    }
 }
 
 int config_init(struct config *config)
 {
     *config = (struct config){0};
-    for (size_t i = 0; i < config_key_count; i++) {
-        int result = set_value(config, &config_keys[i], config_keys[i].preset);
-        if (result < 0) {
-            config_finish(config);
-            return result;
-        }
-    }
-    return 0;
+    int result = config_set_presets(config, config_keys, config_key_count);
+    if (result < 0)
+        config_finish(config);
+    return result;
 }
 
 void config_finish(struct config *config)
 {
-    for (size_t i = 0; i < config_key_count; i++) {
-        if (config_key_is_text(&config_keys[i]))
-            free(*(char **)((char *)config + config_keys[i].offset));
+    for (size_t i = 0; i < config->origin_count; i++) {
+        free(config->origins[i].name);
+        free_texts(&config->origins[i], config_origin_keys, config_origin_key_count);
     }
+    free(config->origins);
+    free_texts(config, config_keys, config_key_count);
     *config = (struct config){0};
-}
-
-/* ---- File ----------------------------------------------------------------------------------- */
-
-struct reading {
-    struct config config;
-    bool *seen; /* one for each key: inih would let a second value win in silence */
-    int result;
-    char reason[400]; /* of the first error */
-};
-
-static int fail(struct reading *reading, int result, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* Returns 0, which tells inih that the line is wrong. */
-static int fail(struct reading *reading, int result, const char *format, ...)
-{
-    if (reading->result == 0) {
-        va_list values;
-        va_start(values, format);
-        vsnprintf(reading->reason, sizeof reading->reason, format, values);
-        va_end(values);
-        reading->result = result;
-    }
-    return 0;
-}
-
-static void append_name(char *list, size_t size, const char *name)
-{
-    size_t length = strlen(list);
-    if (length < size)
-        snprintf(list + length, size - length, "%s%s", length ? ", " : "", name);
-}
-
-static int fail_unknown(struct reading *reading, const char *section, const char *name)
-{
-    char sections[100] = "", keys[400] = "";
-    const char *last = "";
-    for (size_t i = 0; i < config_key_count; i++) {
-        if (strcmp(last, config_keys[i].section) != 0)
-            append_name(sections, sizeof sections, last = config_keys[i].section);
-        if (strcmp(section, config_keys[i].section) == 0)
-            append_name(keys, sizeof keys, config_keys[i].name);
-    }
-    if (!section[0])
-        return fail(reading, -EINVAL, "\"%.60s\" stands before any section; expected one of [%s]",
-                    name, sections);
-    if (keys[0])
-        return fail(reading, -EINVAL, "unknown key \"%.60s\" in [%s]; expected one of %s", name,
-                    section, keys);
-    return fail(reading, -EINVAL, "unknown section [%.60s]; expected one of %s", section, sections);
-}
-
-static int fail_range(struct reading *reading, const struct config_key *key, const char *text)
-{
-    char least[32], most[32];
-    config_value_print(least, sizeof least, key->type == CONFIG_BYTES, key->type == CONFIG_DURATION,
-                       key->least);
-    config_value_print(most, sizeof most, key->type == CONFIG_BYTES, key->type == CONFIG_DURATION,
-                       key->most);
-    return fail(reading, -EINVAL, "[%s] %s = %.60s: expected %s to %s", key->section, key->name,
-                text, least, most);
-}
-
-static int take_key(struct reading *reading, size_t index, const char *text)
-{
-    const struct config_key *key = &config_keys[index];
-    if (reading->seen[index])
-        return fail(reading, -EINVAL, "[%s] %s is given twice", key->section, key->name);
-    reading->seen[index] = true;
-    switch (set_value(&reading->config, key, text)) {
-    case 0:
-        return 1;
-    case -ENOMEM:
-        return fail(reading, -ENOMEM, "out of memory");
-    case -ERANGE:
-        return fail_range(reading, key, text);
-    default:
-        return fail(reading, -EINVAL, "[%s] %s = %.60s: expected %s", key->section, key->name, text,
-                    config_type_description(key->type));
-    }
-}
-
-static int on_line(void *user, const char *section, const char *name, const char *text)
-{
-    struct reading *reading = user;
-    for (size_t i = 0; i < config_key_count; i++) {
-        if (strcmp(section, config_keys[i].section) == 0 && strcmp(name, config_keys[i].name) == 0)
-            return take_key(reading, i, text);
-    }
-    return fail_unknown(reading, section, name);
-}
-
-static int read_file(struct reading *reading, FILE *file, const char *path,
-                     struct config_error *error)
-{
-    int line = ini_parse_file(file, on_line, reading);
-    if (line > 0) {
-        /* A line that inih itself could not read comes before any that we refused, or alone. */
-        const char *reason = reading->result < 0 ? reading->reason
-                                                 : "expected [section], name = value or ; comment";
-        snprintf(error->text, sizeof error->text, "%.100s:%d: %s", path, line, reason);
-        return reading->result < 0 ? reading->result : -EINVAL;
-    }
-    if (line < 0 || ferror(file)) {
-        snprintf(error->text, sizeof error->text, "%.100s: could not be read", path);
-        return line == -2 ? -ENOMEM : -EINVAL;
-    }
-    return 0;
-}
-
-static int load_over_defaults(struct reading *reading, FILE *file, const char *path,
-                              struct config_error *error)
-{
-    int result = config_init(&reading->config);
-    if (result == 0)
-        result = read_file(reading, file, path, error);
-    if (result < 0)
-        config_finish(&reading->config);
-    return result;
-}
-
-int config_load(struct config *config, const char *path, struct config_error *error)
-{
-    snprintf(error->text, sizeof error->text, "%.100s: out of memory", path);
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        snprintf(error->text, sizeof error->text, "%.100s: %s", path, strerror(errno));
-        return -EINVAL;
-    }
-    struct reading reading = {.seen = calloc(config_key_count, sizeof *reading.seen)};
-    int result = reading.seen ? load_over_defaults(&reading, file, path, error) : -ENOMEM;
-    if (result == 0) {
-        config_finish(config);
-        *config = reading.config;
-    }
-    free(reading.seen);
-    fclose(file);
-    return result;
 }

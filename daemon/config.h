@@ -11,17 +11,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* One section [origin "https://example.com"]. */
+struct config_origin {
+    char *name; /* scheme, host and perhaps port, as it was written */
+    uint64_t warm;
+    char *warm_path;
+};
+
 struct config {
     char *socket;  /* [daemon]; NULL: the default path */
     int log_level; /* enum log_level */
 
     uint64_t max_connections; /* [pool] */
+    uint64_t connections_per_origin;
+    uint64_t streams_per_connection;
+    uint64_t lookups;
     uint64_t pool_idle_timeout_ms;
     uint64_t pool_lifetime_ms;
     uint64_t dns_ttl_ms;
+    uint64_t h2_ping_timeout_ms;
+    uint64_t tcp_user_timeout_ms;
+    uint64_t tcp_keepalive_ms;
+    uint64_t failing_least_ms;
+    uint64_t failing_most_ms;
+    uint64_t retry_budget_percent;
 
     uint64_t total_timeout_ms; /* [timeouts] */
     uint64_t stream_timeout_ms;
+    uint64_t queue_timeout_ms;
     uint64_t connect_timeout_ms;
     uint64_t first_byte_timeout_ms;
     uint64_t idle_timeout_ms;
@@ -40,6 +57,11 @@ struct config {
     uint64_t max_response_header_bytes;
     uint64_t max_redirects;
     uint64_t max_clients;
+    uint64_t clients_per_user;
+    uint64_t running;
+    uint64_t running_per_user;
+    uint64_t running_per_origin;
+    uint64_t queue;
     uint64_t requests_per_client;
     uint64_t max_unread_bytes;
     uint64_t upload_window_bytes;
@@ -53,6 +75,9 @@ struct config {
 
     char *proxy_url; /* [proxy]; NULL: none */
     bool allow_client_proxy;
+
+    struct config_origin *origins;
+    size_t origin_count;
 };
 
 struct config_error {
@@ -75,6 +100,7 @@ enum config_type {
     CONFIG_TEXT,     /* char *, owned */
     CONFIG_PEM_FILE, /* char *, owned: a file that can be read and holds certificates */
     CONFIG_PROXY,    /* char *, owned: the URL of a proxy */
+    CONFIG_PATH,     /* char *, owned: the path of a URL, perhaps with a query */
     CONFIG_LEVEL,    /* int */
     CONFIG_BOOLEAN,  /* bool */
     CONFIG_COUNT,    /* uint64_t */
@@ -94,6 +120,10 @@ struct config_key {
 
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
+
+/* The keys of an origin's section; their offsets are in struct config_origin. */
+extern const struct config_key config_origin_keys[];
+extern const size_t config_origin_key_count;
 
 /* Is its member a char *? */
 bool config_key_is_text(const struct config_key *key);

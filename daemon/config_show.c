@@ -6,15 +6,16 @@
 #include "config_value.h"
 #include "log.h"
 
-void config_show_value(char *out_text, size_t size, const struct config *config,
+void config_show_value(char *out_text, size_t size, const void *record,
                        const struct config_key *key)
 {
-    const void *member = (const char *)config + key->offset;
+    const void *member = (const char *)record + key->offset;
     const char *text;
     switch (key->type) {
     case CONFIG_TEXT:
     case CONFIG_PEM_FILE:
     case CONFIG_PROXY:
+    case CONFIG_PATH:
         text = *(char *const *)member;
         snprintf(out_text, size, "%s", text ? text : "");
         break;
@@ -33,16 +34,26 @@ void config_show_value(char *out_text, size_t size, const struct config *config,
     }
 }
 
+static void show_key(FILE *out, const void *record, const struct config_key *key)
+{
+    char value[4096];
+    config_show_value(value, sizeof value, record, key);
+    fprintf(out, "%s%s =%s%s\n", *value ? "" : "; ", key->name, *value ? " " : "", value);
+}
+
 void config_show(FILE *out, const struct config *config)
 {
     const char *section = "";
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
-        char value[4096];
         if (strcmp(section, key->section) != 0)
             fprintf(out, "%s[%s]\n", *section ? "\n" : "", key->section);
         section = key->section;
-        config_show_value(value, sizeof value, config, key);
-        fprintf(out, "%s%s =%s%s\n", *value ? "" : "; ", key->name, *value ? " " : "", value);
+        show_key(out, config, key);
+    }
+    for (size_t i = 0; i < config->origin_count; i++) {
+        fprintf(out, "\n[origin \"%s\"]\n", config->origins[i].name);
+        for (size_t j = 0; j < config_origin_key_count; j++)
+            show_key(out, &config->origins[i], &config_origin_keys[j]);
     }
 }

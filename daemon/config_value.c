@@ -108,6 +108,28 @@ bool config_value_is_proxy(const char *url)
     return false;
 }
 
+bool config_value_is_origin(const char *url)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < COUNT(schemes); i++) {
+        size_t length = strlen(schemes[i]);
+        if (strncmp(url, schemes[i], length) == 0)
+            return url[length] && !strpbrk(url + length, "/?#@\\ \t");
+    }
+    return false;
+}
+
+bool config_value_is_path(const char *path)
+{
+    if (*path != '/')
+        return false;
+    for (; *path; path++) {
+        if (*path <= ' ' || *path == '#' || *path == '\\' || *path == 0x7f)
+            return false; /* bytes beyond ASCII are negative, or the URL's parser encodes them */
+    }
+    return true;
+}
+
 void config_value_print(char *out_text, size_t size, bool is_bytes, bool is_duration,
                         uint64_t number)
 {

@@ -17,6 +17,10 @@ bool config_value_duration(const char *text, uint64_t *out_ms); /* ms, s, m, h, 
 /* Can the file be read, and is there the begin of a certificate in it? */
 bool config_value_is_pem_file(const char *path);
 bool config_value_is_proxy(const char *url);
+/* Scheme, host and perhaps port, and nothing else? */
+bool config_value_is_origin(const char *url);
+/* A path that can stand in a request, perhaps with a query? */
+bool config_value_is_path(const char *path);
 
 /* The shortest way to write it: "16MiB", "90s", "512". */
 void config_value_print(char *out_text, size_t size, bool is_bytes, bool is_duration,

@@ -8,13 +8,15 @@
 
 /* The words that fetch; the rest of the methods have bodies, which a line has no room for. */
 static const char *const fetch_words[] = {"GET", "HEAD", "OPTIONS", "DELETE", NULL};
-static const char *const query_words[] = {"ping", "stats", "connections", "clients", NULL};
+static const char *const query_words[] = {"ping",    "stats",   "connections",
+                                          "origins", "clients", NULL};
 
 static const char help[] = "GET URL        fetch it; the answer as `curl -i` shows it\n"
                            "HEAD URL       its header fields (also OPTIONS URL, DELETE URL)\n"
                            "ping           is the daemon there?\n"
                            "stats          its counters, a name and a value a line\n"
                            "connections    the connections in the pool\n"
+                           "origins        how each origin fares: its queue, reuse, errors, times\n"
                            "clients        who is connected to the daemon\n"
                            "help           this\n"
                            "quit           close this connection\n";

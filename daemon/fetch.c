@@ -12,9 +12,13 @@ void fetch_set_state(struct fetch *fetch, enum fetch_state state)
 {
     enum fetch_state before = fetch->state;
     switch (state) {
-    case FETCH_CONNECTING: /* the next hop, or this one anew */
+    case FETCH_QUEUED: /* the next hop, or this one anew */
         assert(before == FETCH_RECEIVING || before == FETCH_CONNECTING || before == FETCH_SENDING ||
                before == FETCH_WAITING);
+        fetch->queued_ns = uv_hrtime();
+        break;
+    case FETCH_CONNECTING:
+        assert(before == FETCH_QUEUED);
         break;
     case FETCH_SENDING:
         assert(before == FETCH_CONNECTING);
@@ -54,9 +58,7 @@ static void on_timer(uv_timer_t *timer);
 void fetch_set_timer(struct fetch *fetch)
 {
     uint64_t now = uv_hrtime();
-    uint64_t at = fetch_next_deadline(fetch).at_ns;
-    uint64_t patience = fetch_patience_ends_ns(fetch);
-    at = patience < at ? patience : at;
+    uint64_t at = fetch_next_look_ns(fetch, now);
     uint64_t delay_ms = at > now ? (at - now + NS_PER_MS - 1) / NS_PER_MS : 0;
     uv_update_time(fetch->context->loop);
     if (!uv_is_active((uv_handle_t *)&fetch->timer) ||
@@ -74,7 +76,7 @@ static void on_timer_closed(uv_handle_t *handle)
 /* Gives everything back; the memory follows when libuv has let go of the timer. */
 static void dispose(struct fetch *fetch)
 {
-    transfer_destroy(fetch->transfer);
+    fetch_leave_origin(fetch);
     request_destroy(fetch->request);
     buffer_finish(&fetch->body);
     byte_queue_finish(&fetch->upload.queue);
@@ -96,8 +98,19 @@ void fetch_end(struct fetch *fetch, const struct fetch_outcome *outcome)
     fetch_flow_finish(fetch);
     fetch_set_state(fetch, FETCH_ENDED);
     count(fetch, outcome->code);
+    fetch_count_at_origin(fetch, outcome->code);
     fetch->events->on_end(fetch->ctx, outcome);
     dispose(fetch);
+}
+
+static void end_without_turn(struct fetch *fetch, const struct fetch_deadline *deadline)
+{
+    struct wire_why place, why;
+    bool is_queues = strcmp(deadline->name, "queue_timeout") == 0;
+    dispatch_describe(fetch->context->dispatch, &fetch->ticket, &place);
+    wire_why_set(&why, "no turn after %llu ms (%s); %s", (unsigned long long)deadline->limit_ms,
+                 deadline->name, place.text);
+    fetch_fail(fetch, is_queues ? FETCHPOOL_QUEUE_TIMEOUT : FETCHPOOL_TIMEOUT, why.text);
 }
 
 /* A deadline has passed: the sentence says which, and what was being waited for. */
@@ -110,7 +123,13 @@ static void end_with_timeout(struct fetch *fetch, const struct fetch_deadline *d
         fetch_fail(fetch, FETCHPOOL_CLIENT_TOO_SLOW, why.text);
         return;
     }
-    if (fetch->state == FETCH_SENDING)
+    if (fetch->state == FETCH_QUEUED && !dispatch_waits_for_opening(&fetch->ticket)) {
+        end_without_turn(fetch, deadline);
+        return;
+    }
+    if (fetch->state == FETCH_QUEUED)
+        wire_why_set(&step, "waiting for a connection to %s", fetch->request->url.origin);
+    else if (fetch->state == FETCH_SENDING)
         wire_why_set(&step, "the upload to %s", fetch->request->url.origin);
     else if (fetch->transfer)
         transfer_describe_step(fetch->transfer, &step);
@@ -119,16 +138,11 @@ static void end_with_timeout(struct fetch *fetch, const struct fetch_deadline *d
     fetch_fail(fetch, fetch->was_sent ? FETCHPOOL_TIMEOUT_SENT : FETCHPOOL_TIMEOUT, why.text);
 }
 
-static void start_transfer(struct fetch *fetch);
-
-/* Nothing was sent, so another transfer may take over. */
-static void stop_waiting(struct fetch *fetch)
+void fetch_fail_soon(struct fetch *fetch, int code, const char *message)
 {
-    transfer_destroy(fetch->transfer);
-    fetch->transfer = NULL;
-    fetch->waits = false;
-    fetch->timing.queue_us += (uv_hrtime() - fetch->entered_ns) / NS_PER_US;
-    start_transfer(fetch);
+    fetch->start_code = code;
+    wire_why_set(&fetch->start_why, "%s", message);
+    uv_timer_start(&fetch->timer, on_timer, 0, 0);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -140,8 +154,6 @@ static void on_timer(uv_timer_t *timer)
         fetch_fail(fetch, fetch->start_code, fetch->start_why.text);
     else if (now >= deadline.at_ns)
         end_with_timeout(fetch, &deadline);
-    else if (now >= fetch_patience_ends_ns(fetch))
-        stop_waiting(fetch);
     else
         fetch_set_timer(fetch);
 }
@@ -151,6 +163,7 @@ static void on_timer(uv_timer_t *timer)
 static void on_sent(void *ctx)
 {
     struct fetch *fetch = ctx;
+    fetch->was_sent_before = fetch->was_sent;
     fetch->was_sent = true;
     fetch->context->stats->bytes_to_origins += fetch->request->body_length;
     fetch_set_state(fetch, fetch_upload_is_open(fetch) ? FETCH_SENDING : FETCH_WAITING);
@@ -242,8 +255,6 @@ static int on_body(void *ctx, const uint8_t *bytes, size_t length, struct wire_w
     return code;
 }
 
-static void start(struct fetch *fetch);
-
 /* The answer of this hop says where the next one goes. */
 static void follow(struct fetch *fetch, const struct transfer_result *result)
 {
@@ -270,11 +281,9 @@ static void follow(struct fetch *fetch, const struct transfer_result *result)
         fetch_upload_drop(fetch);
     fetch->redirects++;
     fetch->context->stats->redirects++;
-    transfer_destroy(fetch->transfer);
-    fetch->transfer = NULL;
-    buffer_finish(&fetch->body);
-    fetch_set_state(fetch, FETCH_CONNECTING);
-    start(fetch);
+    fetch_leave_origin(fetch);
+    fetch_set_state(fetch, FETCH_QUEUED);
+    fetch_queue(fetch);
 }
 
 /* The origin is done; perhaps the client is not. */
@@ -284,6 +293,7 @@ static void finish_receiving(struct fetch *fetch)
         fetch_finish_stream(fetch);
         return;
     }
+    dispatch_leave(fetch->context->dispatch, &fetch->ticket); /* others may have its place */
     fetch_set_state(fetch, FETCH_FLUSHING);
     fetch_set_timer(fetch);
 }
@@ -293,15 +303,15 @@ static void ask_not_first(struct fetch *fetch, const struct transfer_result *res
 {
     fetch_add_times(fetch, result);
     fetch->request->asks_not_first = true;
-    transfer_destroy(fetch->transfer);
-    fetch->transfer = NULL;
-    fetch_set_state(fetch, FETCH_CONNECTING);
-    start(fetch);
+    fetch_set_state(fetch, FETCH_QUEUED);
+    fetch_queue(fetch);
 }
 
 static void on_done(void *ctx, const struct transfer_result *result)
 {
     struct fetch *fetch = ctx;
+    if (fetch_retry(fetch, result))
+        return;
     if (result->is_expect_refused) {
         ask_not_first(fetch, result);
     } else if (result->code != 0) {
@@ -320,7 +330,7 @@ static void on_done(void *ctx, const struct transfer_result *result)
     }
 }
 
-static const struct transfer_events transfer_events = {
+const struct transfer_events fetch_transfer_events = {
     .on_sent = on_sent,
     .on_read = on_read,
     .on_head = on_head,
@@ -329,32 +339,6 @@ static const struct transfer_events transfer_events = {
 };
 
 /* ---- Life ----------------------------------------------------------------------------------- */
-
-/* A transfer that cannot be started is reported from the loop, so that callers have one case. */
-static void start_transfer(struct fetch *fetch)
-{
-    const struct fetch_context *context = fetch->context;
-    bool is_apart = request_has_own_terms(fetch->request);
-    struct pool *pool = is_apart ? context->pool_apart : context->pool;
-    fetch->start_code = transfer_create(&fetch->transfer, pool, context->config, fetch->request,
-                                        fetch->waits && !is_apart, &transfer_events, fetch,
-                                        &fetch->start_why);
-    if (fetch->start_code == 0)
-        fetch_set_timer(fetch);
-    else
-        uv_timer_start(&fetch->timer, on_timer, 0, 0);
-}
-
-/* One hop: a request, its answer. */
-static void start(struct fetch *fetch)
-{
-    fetch->follows = false;
-    fetch->waits = fetch->context->config->share_timeout_ms > 0;
-    fetch->body_bytes = 0;
-    fetch->upload.is_starved = false;
-    buffer_init(&fetch->body, fetch->request->max_body_bytes);
-    start_transfer(fetch);
-}
 
 struct fetch *fetch_create(const struct fetch_context *context, struct request *request,
                            struct stall_group *group, const struct fetch_events *events, void *ctx)
@@ -369,15 +353,16 @@ struct fetch *fetch_create(const struct fetch_context *context, struct request *
         .request = request,
         .events = events,
         .ctx = ctx,
-        .state = FETCH_CONNECTING,
+        .state = FETCH_QUEUED,
         .started_ns = uv_hrtime(),
         .entered_ns = uv_hrtime(),
+        .queued_ns = uv_hrtime(),
         .is_safe = request_is_safe(request),
     };
     uv_timer_init(context->loop, &fetch->timer);
     fetch->timer.data = fetch;
     fetch_flow_init(fetch, group);
-    start(fetch);
+    fetch_queue(fetch);
     return fetch;
 }
 
@@ -390,8 +375,15 @@ void fetch_abandon(struct fetch *fetch)
 {
     fetch_flow_finish(fetch);
     fetch_set_state(fetch, FETCH_ENDED);
-    count(fetch, fetch->was_sent ? FETCHPOOL_CANCELLED_SENT : FETCHPOOL_CANCELLED);
+    int code = fetch->was_sent ? FETCHPOOL_CANCELLED_SENT : FETCHPOOL_CANCELLED;
+    count(fetch, code);
+    fetch_count_at_origin(fetch, code);
     dispose(fetch);
+}
+
+bool fetch_is_queued(const struct fetch *fetch)
+{
+    return fetch->state == FETCH_QUEUED;
 }
 
 size_t fetch_get_held_bytes(const struct fetch *fetch)

@@ -4,7 +4,9 @@
  *
  *                     create
  *                       |
- *          +---> FETCH_CONNECTING         nothing of this hop has been sent
+ *          +---> FETCH_QUEUED             it waits for its turn, and for a place on a connection
+ *          |            | on_place
+ *          |      FETCH_CONNECTING        nothing of this hop has been sent
  *          |            | on_sent
  *          |            +--------------+
  *          |            | an upload    |
@@ -25,9 +27,9 @@
  *     failure, deadline,    FETCH_ENDED             on_end has been called, or nobody wants it
  *     cancel: from each ------^
  *
- * A fetch that waits for a connection which another is opening gives that up after [timeouts] share
- * and starts its transfer anew, to open one of its own: still FETCH_CONNECTING. An upload whose
- * origin does not want to be asked first (417) goes back there from FETCH_SENDING or FETCH_WAITING.
+ * A fetch whose connection turns out to be of no use, or which is sent again (fetch_retry.c), goes
+ * back to FETCH_QUEUED before any of its answer came. So does an upload whose origin does not want
+ * to be asked first (417).
  *
  * Flow: what comes from the origin goes on at once, within the window that the client has granted
  * and while its socket has room. What does not is refused, so that libcurl keeps it and the origin
@@ -43,7 +45,7 @@
 #include <uv.h>
 
 #include "config.h"
-#include "pool.h"
+#include "dispatch.h"
 #include "request.h"
 #include "stall.h"
 #include "stats.h"
@@ -53,8 +55,7 @@ struct fetch;
 /* What every fetch of a daemon works with. Borrowed. */
 struct fetch_context {
     uv_loop_t *loop;
-    struct pool *pool;
-    struct pool *pool_apart; /* for requests with terms of their own: see request.h */
+    struct dispatch *dispatch;
     const struct config *config;
     struct stats *stats;
     struct stall_list *stalls;
@@ -93,6 +94,11 @@ struct fetch_events {
 struct fetch *fetch_create(const struct fetch_context *context, struct request *request,
                            struct stall_group *group, const struct fetch_events *events, void *ctx);
 
+/* Right after fetch_create(): which connection it is to have, in its first attempt. */
+void fetch_choose(struct fetch *fetch, enum pool_choice choice, uint64_t number);
+
+/* Does it wait for its turn? */
+bool fetch_is_queued(const struct fetch *fetch);
 /* How many bytes of its body it holds: the sum of what on_hold allowed. */
 size_t fetch_get_held_bytes(const struct fetch *fetch);
 /* Bytes of a streamed body that have come and wait for its client. */

@@ -10,14 +10,28 @@ static struct fetch_deadline client_stall(const struct fetch *fetch, const char 
     };
 }
 
+/* Somebody else's attempt to open a connection counts as its own. */
+static struct fetch_deadline opening(const struct fetch *fetch)
+{
+    return (struct fetch_deadline){.since_ns = fetch->opening_ns ? fetch->opening_ns
+                                                                 : fetch->queued_ns,
+                                   .limit_ms = fetch->request->connect_timeout_ms,
+                                   .name = "connect_timeout"};
+}
+
 static struct fetch_deadline deadline_of_state(const struct fetch *fetch)
 {
     const struct request *request = fetch->request;
     bool waits_for_upload = fetch_upload_is_open(fetch) && fetch->upload.is_starved;
     switch (fetch->state) {
+    case FETCH_QUEUED:
+        if (!dispatch_waits_for_opening(&fetch->ticket))
+            return (struct fetch_deadline){.since_ns = fetch->queued_ns,
+                                           .limit_ms = request->queue_timeout_ms,
+                                           .name = "queue_timeout"};
+        return opening(fetch);
     case FETCH_CONNECTING:
-        return (struct fetch_deadline){.limit_ms = request->connect_timeout_ms,
-                                       .name = "connect_timeout"};
+        return opening(fetch);
     case FETCH_WAITING:
         return (struct fetch_deadline){.limit_ms = request->first_byte_timeout_ms,
                                        .name = "first_byte_timeout"};
@@ -39,15 +53,16 @@ struct fetch_deadline fetch_next_deadline(const struct fetch *fetch)
 {
     struct fetch_deadline deadline = deadline_of_state(fetch);
     struct fetch_deadline total = {.limit_ms = fetch->request->total_timeout_ms, .name = "timeout"};
-    deadline.at_ns = fetch->entered_ns + deadline.limit_ms * NS_PER_MS;
+    uint64_t since_ns = deadline.since_ns ? deadline.since_ns : fetch->entered_ns;
+    deadline.at_ns = since_ns + deadline.limit_ms * NS_PER_MS;
     total.at_ns = fetch->started_ns + total.limit_ms * NS_PER_MS;
     return deadline.at_ns < total.at_ns ? deadline : total;
 }
 
-uint64_t fetch_patience_ends_ns(const struct fetch *fetch)
+uint64_t fetch_next_look_ns(const struct fetch *fetch, uint64_t now_ns)
 {
-    if (!fetch->waits || fetch->state != FETCH_CONNECTING || !fetch->transfer ||
-        !transfer_is_waiting(fetch->transfer))
-        return UINT64_MAX;
-    return fetch->entered_ns + fetch->context->config->share_timeout_ms * NS_PER_MS;
+    uint64_t at_ns = fetch_next_deadline(fetch).at_ns;
+    uint64_t opening_ns = fetch->queued_ns + fetch->request->connect_timeout_ms * NS_PER_MS;
+    bool may_open = fetch->state == FETCH_QUEUED && opening_ns > now_ns;
+    return may_open && opening_ns < at_ns ? opening_ns : at_ns;
 }

@@ -9,6 +9,7 @@
 #define NS_PER_MS 1000000
 
 enum fetch_state {
+    FETCH_QUEUED,
     FETCH_CONNECTING,
     FETCH_SENDING,
     FETCH_WAITING,
@@ -49,12 +50,21 @@ struct fetch {
     uint64_t started_ns;
     uint64_t entered_ns; /* the state, or the last byte that moved in it */
     uint64_t redirects;
-    bool waits;     /* this hop may wait for a connection that another is opening */
-    bool was_sent;  /* some hop's request was */
-    bool is_safe;   /* the first hop's method asks for nothing but an answer */
-    bool follows;   /* the answer that comes in is a redirect to be followed */
-    bool has_begun; /* on_response was called */
-    int start_code; /* 0, or why no transfer could be started */
+    struct origin *origin;         /* of this hop; held; NULL before the first */
+    struct dispatch_ticket ticket; /* of this hop */
+    char *terms;                   /* its own, or NULL: as request_terms() */
+    uint64_t queued_ns;            /* since when it is, or was last, FETCH_QUEUED */
+    uint64_t opening_ns; /* since when a connection for it is being opened; 0: it is not */
+    unsigned retries;    /* of this hop */
+    unsigned misplaced;  /* how often its place was of no use, in this hop */
+    int first_code;      /* of the attempt before the retry; 0: none may have been acted on */
+    struct wire_why first_why;
+    bool was_sent;        /* some hop's request was, and an origin may have acted on it */
+    bool was_sent_before; /* the same, before this hop's latest attempt */
+    bool is_safe;         /* the first hop's method asks for nothing but an answer */
+    bool follows;         /* the answer that comes in is a redirect to be followed */
+    bool has_begun;       /* on_response was called */
+    int start_code;       /* 0, or why no transfer could be started */
     struct wire_why start_why;
     struct buffer body;             /* not streamed */
     size_t held_bytes;              /* the sum of what on_hold allowed */
@@ -70,6 +80,9 @@ void fetch_set_state(struct fetch *fetch, enum fetch_state state);
 /* A byte moved: the state's deadline counts from now. */
 void fetch_touch(struct fetch *fetch);
 void fetch_set_timer(struct fetch *fetch);
+/* Has it reported from the loop that it cannot start, with this code and sentence. */
+void fetch_fail_soon(struct fetch *fetch, int code, const char *message);
+extern const struct transfer_events fetch_transfer_events;
 /* Calls on_end: last. */
 void fetch_end(struct fetch *fetch, const struct fetch_outcome *outcome);
 
@@ -89,6 +102,7 @@ void fetch_finish_stream(struct fetch *fetch);
 
 struct fetch_deadline {
     uint64_t at_ns;
+    uint64_t since_ns; /* 0: since the state was entered, or a byte moved in it */
     uint64_t limit_ms;
     const char *name;      /* as the client knows it */
     const char *complaint; /* NULL, or what the client failed to do: it is the client's fault */
@@ -97,8 +111,22 @@ struct fetch_deadline {
 /* The next of its deadlines: of its state, or of the whole. */
 struct fetch_deadline fetch_next_deadline(const struct fetch *fetch);
 
-/* When to stop waiting for somebody else's connection; UINT64_MAX if it does not wait. */
-uint64_t fetch_patience_ends_ns(const struct fetch *fetch);
+/* When to look at it again: by then, or earlier where what it waits for may have another one. */
+uint64_t fetch_next_look_ns(const struct fetch *fetch, uint64_t now_ns);
+
+/* ---- fetch_place.c -------------------------------------------------------------------------- */
+
+/* Begins an attempt of this hop: to its queue. Ends the fetch, from the loop, if it cannot. */
+void fetch_queue(struct fetch *fetch);
+/* It has ended with this code. */
+void fetch_count_at_origin(struct fetch *fetch, int code);
+/* Goes to another origin, or ends: the place and the queue of this one are given up. */
+void fetch_leave_origin(struct fetch *fetch);
+
+/* ---- fetch_retry.c -------------------------------------------------------------------------- */
+
+/* Sends it again if that is allowed. Returns whether it does; the result is void then. */
+bool fetch_retry(struct fetch *fetch, const struct transfer_result *result);
 
 /* ---- fetch_flow.c --------------------------------------------------------------------------- */
 

@@ -3,12 +3,17 @@
 
 /*
  * "Not sent" must be true of the whole fetch. Where an earlier hop carried a request that an origin
- * may have acted on, what failed is following the redirect.
+ * may have acted on, what failed is following the redirect; where an earlier attempt of this hop
+ * did, that is what is to be known.
  */
 static int honest_code(const struct fetch *fetch, int code, const char *message,
                        struct wire_why *out_why)
 {
     bool says_not_sent = code >= FETCHPOOL_BUSY && code < FETCHPOOL_TIMEOUT_SENT;
+    if (says_not_sent && fetch->first_code != 0) {
+        wire_why_set(out_why, "%s; sent again: %s", fetch->first_why.text, message);
+        return fetch->first_code;
+    }
     if (!says_not_sent || !fetch->was_sent || fetch->is_safe) {
         wire_why_set(out_why, "%s", message);
         return code;
@@ -32,7 +37,6 @@ void fetch_fail(struct fetch *fetch, int code, const char *message)
 
 void fetch_add_times(struct fetch *fetch, const struct transfer_result *result)
 {
-    fetch->timing.queue_us += result->wait_us;
     fetch->timing.resolve_us += result->resolve_us;
     fetch->timing.connect_us += result->connect_us;
     fetch->timing.tls_us += result->tls_us;

@@ -3,51 +3,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
+#include <string.h>
+
+#include <utlist.h>
+
+void pool_tell(const struct pool *pool, struct origin *origin)
+{
+    pool->setup.on_change(pool->setup.ctx, origin);
+}
 
 /* ---- libcurl's callbacks: nothing of libcurl may be called from here ------------------------ */
-
-static void note_opening(struct pool_job *job)
-{
-    if (job->opening_ns == 0)
-        job->opening_ns = uv_hrtime();
-}
-
-/* Refuses before the system would: without a descriptor, clients could not be accepted either. */
-static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct pool_job *job = ctx;
-    struct pool *pool = job->pool;
-    (void)purpose;
-    note_opening(job);
-    if (pool->ledger->sockets >= pool->ledger->most_sockets) {
-        job->lacks_socket = true;
-        return CURL_SOCKET_BAD;
-    }
-    curl_socket_t fd = pool_sockets_open(&pool->sockets, address);
-    if (fd == CURL_SOCKET_BAD)
-        job->lacks_socket = true;
-    else
-        pool->ledger->sockets++;
-    return fd;
-}
-
-/* A name is about to be looked up: this job is opening a connection. */
-static int on_look_up(void *resolver_state, void *reserved, void *ctx)
-{
-    (void)resolver_state;
-    (void)reserved;
-    note_opening(ctx);
-    return 0;
-}
-
-static int on_close_socket(void *ctx, curl_socket_t fd)
-{
-    struct pool *pool = ctx;
-    pool_sockets_close(&pool->sockets, fd);
-    pool->ledger->sockets--;
-    return 0;
-}
 
 /* Anything but 0 would end the whole multi handle for good. */
 static int on_socket_interest(CURL *easy, curl_socket_t fd, int what, void *ctx, void *unused)
@@ -136,10 +101,12 @@ static void on_at_once(uv_idle_t *idle)
     drive(pool, CURL_SOCKET_TIMEOUT, 0);
 }
 
-static void on_ready(void *ctx, curl_socket_t fd, int curl_flags)
+static void on_ready(void *ctx, struct pool_socket *sock, int curl_flags)
 {
     pool_note_activity(ctx);
-    drive(ctx, fd, curl_flags);
+    if (sock->connection && (curl_flags & CURL_CSELECT_IN))
+        pool_connection_note_heard(ctx, sock->connection);
+    drive(ctx, sock->fd, curl_flags);
 }
 
 void pool_drive_socket(struct pool *pool, curl_socket_t fd)
@@ -148,86 +115,44 @@ void pool_drive_socket(struct pool *pool, curl_socket_t fd)
     drive(pool, fd, CURL_CSELECT_IN);
 }
 
-/*
- * libcurl has no call to drop one connection of its pool. It does drop one that it finds closed
- * when it looks for a connection, so the socket is shut down and left to it.
- */
-static void shut(struct pool_socket *sock)
-{
-    shutdown(sock->fd, SHUT_RDWR);
-    if (sock->connection)
-        pool_connection_set_closing(sock->connection);
-}
-
-/* To connect to nowhere resets a TCP connection (connect(2), AF_UNSPEC), and leaves the descriptor
- * to libcurl. An end would wait behind what was not read and not sent. */
-void pool_connection_reset(struct pool_socket *sock)
-{
-    struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-    (void)connect(sock->fd, &nowhere, sizeof nowhere); /* the end that follows will do, too */
-    shut(sock);
-}
-
+/* One that is used has its transfers paused, and there may be bytes for them. */
 static void on_idle_close(void *ctx, struct pool_socket *sock)
 {
-    (void)ctx;
-    if (!sock->connection || !pool_connection_is_used(sock->connection))
-        shut(sock); /* else its transfers are paused; there may be bytes for them */
+    struct pool *pool = ctx;
+    struct pool_connection *connection = sock->connection;
+    uint64_t now = uv_hrtime();
+    if (!connection || pool_connection_is_used(connection))
+        return;
+    if (connection->is_idle)
+        idle_limit_note_close(&connection->origin->idle_limit,
+                              pool_connection_idle_ms(connection, now), now / NS_PER_MS);
+    pool_connection_shut(pool, connection);
+}
+
+/*
+ * Bytes that nobody asked for. In the clear over HTTP/1.1 they are an answer to nothing: the
+ * connection goes. Else they may be a TLS session ticket or an HTTP/2 frame, which libcurl tells
+ * from an answer: now, or when a request is placed there.
+ */
+static void on_idle_input(void *ctx, struct pool_socket *sock)
+{
+    struct pool *pool = ctx;
+    struct pool_connection *connection = sock->connection;
+    if (!connection || pool_connection_is_used(connection))
+        return;
+    bool is_clear = strncmp(connection->origin->name, "http:", 5) == 0;
+    if (is_clear && !pool_connection_is_http_2(connection))
+        pool_connection_shut(pool, connection);
+    else
+        pool_connection_set_unclean(pool, connection);
 }
 
 static void on_close(void *ctx, struct pool_socket *sock)
 {
-    if (sock->connection)
-        pool_connection_detach(ctx, sock->connection);
+    struct pool_connection *connection = sock->connection;
     sock->connection = NULL;
-}
-
-/* ---- Jobs ----------------------------------------------------------------------------------- */
-
-/* libcurl counts these in seconds; 0 would mean something else than "short". */
-static long seconds_of(uint64_t ms)
-{
-    return (long)((ms + 999) / 1000);
-}
-
-CURLcode pool_prepare(struct pool *pool, struct pool_job *job, bool shares_sessions, bool waits)
-{
-    const struct config *config = pool->config;
-    CURL *easy = job->easy;
-    job->pool = pool;
-    CURLcode code = CURLE_OK;
-#define SET(option, value)                                                                         \
-    if (code == CURLE_OK)                                                                          \
-    code = curl_easy_setopt(easy, option, value)
-    SET(CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    SET(CURLOPT_OPENSOCKETDATA, job);
-    SET(CURLOPT_RESOLVER_START_FUNCTION, on_look_up);
-    SET(CURLOPT_RESOLVER_START_DATA, job);
-    SET(CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
-    SET(CURLOPT_CLOSESOCKETDATA, pool); /* outlives the handle: the connection copies it */
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_PIPEWAIT, waits ? 1L : 0L);
-    SET(CURLOPT_QUICK_EXIT, 1L); /* a cancel must not wait for a name look-up's thread */
-    SET(CURLOPT_MAXAGE_CONN, seconds_of(config->pool_idle_timeout_ms));
-    SET(CURLOPT_MAXLIFETIME_CONN, seconds_of(config->pool_lifetime_ms));
-    SET(CURLOPT_DNS_CACHE_TIMEOUT, seconds_of(config->dns_ttl_ms));
-    if (shares_sessions)
-        SET(CURLOPT_SHARE, pool->sessions);
-#undef SET
-    return code;
-}
-
-int pool_add(struct pool *pool, struct pool_job *job)
-{
-    pool_note_activity(pool);
-    if (curl_easy_setopt(job->easy, CURLOPT_PRIVATE, job) != CURLE_OK)
-        return -EIO;
-    return curl_multi_add_handle(pool->multi, job->easy) == CURLM_OK ? 0 : -EIO;
-}
-
-void pool_remove(struct pool *pool, struct pool_job *job)
-{
-    curl_multi_remove_handle(pool->multi, job->easy);
+    if (connection)
+        pool_connection_detach(ctx, connection);
 }
 
 /* ---- Process -------------------------------------------------------------------------------- */
@@ -269,16 +194,34 @@ static void on_gone(void *ctx)
 static const struct pool_sockets_events sockets_events = {
     .on_ready = on_ready,
     .on_idle_close = on_idle_close,
+    .on_idle_input = on_idle_input,
     .on_close = on_close,
     .on_gone = on_gone,
 };
 
-/* However few descriptors there are, the idle connections of all pools leave half to new ones. */
-static long most_idle(const struct pool *pool)
+/* libcurl is never to close one by itself: idle ones that were shut down count with it, too. */
+static long most_kept(const struct pool *pool)
 {
-    uint64_t share = pool->ledger->most_sockets / 2 / pool->ledger->pools;
-    uint64_t most = pool->config->max_connections < share ? pool->config->max_connections : share;
-    return most > 0 ? (long)most : 1;
+    return (long)(pool->setup.most_sockets + pool->config->max_connections + 1);
+}
+
+/* However few descriptors there are: those of connections that were shut down are not free at
+ * once, so some are left for new ones. */
+static size_t most_connections(const struct pool_setup *setup)
+{
+    size_t share = setup->most_sockets - setup->most_sockets / 4;
+    size_t most = setup->config->max_connections < share ? setup->config->max_connections : share;
+    return most > 0 ? most : 1;
+}
+
+/*
+ * Beyond it libcurl closes the one that was unused for longest before it opens another: in time for
+ * the descriptors of those that were shut down and that it has not looked at. It never has to wait,
+ * as fewer are in use.
+ */
+static long most_at_once(const struct pool *pool)
+{
+    return (long)(pool->most_connections + (pool->setup.most_sockets - pool->most_connections) / 2);
 }
 
 static bool set_up_multi(struct pool *pool)
@@ -291,23 +234,39 @@ static bool set_up_multi(struct pool *pool)
            curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted) == CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_TIMERDATA, pool) == CURLM_OK &&
            /* its default is four times the running transfers: the pool would shrink when quiet */
-           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, most_idle(pool)) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, most_kept(pool)) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, most_at_once(pool)) ==
+               CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
+                             (long)pool->config->streams_per_connection) == CURLM_OK &&
            curl_share_setopt(sessions, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK;
 }
 
-int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *config,
-                struct stats *stats, struct pool_ledger *ledger)
+static void open_handles(struct pool *pool)
+{
+    uv_timer_init(pool->loop, &pool->timer);
+    uv_idle_init(pool->loop, &pool->at_once);
+    uv_timer_init(pool->loop, &pool->nudge);
+    uv_timer_init(pool->loop, &pool->sweep);
+    uv_idle_init(pool->loop, &pool->tidy);
+    pool->timer.data = pool->at_once.data = pool->nudge.data = pool->sweep.data = pool;
+    pool->tidy.data = pool;
+    pool->handles_open = 5;
+}
+
+int pool_create(struct pool **out_pool, const struct pool_setup *setup)
 {
     struct pool *pool = calloc(1, sizeof *pool);
     if (!pool)
         return -ENOMEM;
     *pool = (struct pool){
-        .loop = loop,
-        .config = config,
-        .stats = stats,
-        .ledger = ledger,
+        .setup = *setup,
+        .loop = setup->loop,
+        .config = setup->config,
+        .stats = setup->stats,
+        .most_connections = most_connections(setup),
         .leaves_resets = curl_version_info(CURLVERSION_NOW)->version_num < 0x080f00,
-        .sockets = {.loop = loop, .events = &sockets_events, .ctx = pool},
+        .sockets = {.loop = setup->loop, .events = &sockets_events, .ctx = pool},
     };
     if (!set_up_multi(pool)) {
         curl_multi_cleanup(pool->multi);
@@ -315,11 +274,7 @@ int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *co
         free(pool);
         return -EIO;
     }
-    uv_timer_init(loop, &pool->timer);
-    uv_idle_init(loop, &pool->at_once);
-    uv_timer_init(loop, &pool->nudge);
-    pool->timer.data = pool->at_once.data = pool->nudge.data = pool;
-    pool->handles_open = 3;
+    open_handles(pool);
     *out_pool = pool;
     return 0;
 }
@@ -328,10 +283,43 @@ void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx)
 {
     pool->on_closed = on_closed;
     pool->on_closed_ctx = ctx;
+    pool_upkeep_finish(pool);
     curl_multi_cleanup(pool->multi); /* closes the sockets, through on_close_socket() */
     curl_share_cleanup(pool->sessions);
-    pool_origins_finish(&pool->origins);
     uv_close((uv_handle_t *)&pool->timer, on_handle_closed);
     uv_close((uv_handle_t *)&pool->at_once, on_handle_closed);
     uv_close((uv_handle_t *)&pool->nudge, on_handle_closed);
+    uv_close((uv_handle_t *)&pool->sweep, on_handle_closed);
+    uv_close((uv_handle_t *)&pool->tidy, on_handle_closed);
+}
+
+/* ---- What can be said of it ----------------------------------------------------------------- */
+
+size_t pool_connection_count(const struct pool *pool)
+{
+    return pool->count - pool->opening;
+}
+
+size_t pool_opening_count(const struct pool *pool)
+{
+    return pool->opening;
+}
+
+size_t pool_connection_total(const struct pool *pool)
+{
+    const struct pool_connection *connection;
+    size_t count;
+    DL_COUNT(pool->all, connection, count);
+    return count;
+}
+
+void pool_each_connection(const struct pool *pool,
+                          void (*on_connection)(void *ctx, const struct pool_connection_info *info),
+                          void *ctx)
+{
+    const struct pool_connection *connection;
+    DL_FOREACH (pool->all, connection) {
+        struct pool_connection_info info = pool_connection_info(connection);
+        on_connection(ctx, &info);
+    }
 }

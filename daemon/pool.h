@@ -1,12 +1,17 @@
 /*
- * pool: the one CURLM, its way into the libuv loop, and the table of the connections it holds.
+ * pool: the one CURLM, its way into the libuv loop, and the connections that it holds.
  *
  * It owns the multi handle, the share of TLS sessions, a poll handle for each socket and a record
- * for each connection that has carried a request. It knows no request: whoever wants something
- * done prepares an easy handle, adds it as a job, and hears once that it is done.
+ * for each connection, from before it is opened to after its last use. It knows no request:
+ * whoever wants something done asks for a place on a connection, prepares an easy handle for it,
+ * adds it as a job, and hears once that it is done.
  *
- * No globals: several pools may stand side by side. They share a pool_ledger if their connections
- * are to have different numbers and one budget. All calls from the loop's thread.
+ * The pool says which connection a job gets, not libcurl: each has a tag of its own, which libcurl
+ * takes for a part of the destination (CURLOPT_ADDRESS_SCOPE), so that a job can find that one and
+ * no other. A job whose connection turns out to be of no use asks for a new socket, and is refused
+ * it: libcurl opens nothing and sends nothing again of its own accord.
+ *
+ * No globals: several pools may stand side by side. All calls from the loop's thread.
  */
 #pragma once
 
@@ -18,6 +23,7 @@
 #include <uv.h>
 
 #include "config.h"
+#include "origin.h"
 #include "stats.h"
 
 struct pool;
@@ -31,17 +37,23 @@ const char *pool_library_version(void);
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
-/* What pools of one daemon have in common. Owned by whoever owns them. */
-struct pool_ledger {
-    uint64_t next_connection; /* the number of the next connection */
-    size_t sockets;           /* open ones of all pools */
-    size_t most_sockets;      /* what the descriptor limit leaves for them */
-    size_t pools;             /* how many share it */
+struct pool_setup {
+    uv_loop_t *loop;
+    const struct config *config;
+    struct stats *stats;
+    struct origin_table *origins;
+    size_t most_sockets; /* what the descriptor limit leaves for them */
+    /* A place may have become free: at this origin, or, if it is NULL, at any. Also called from
+     * inside libcurl: it must do nothing with the pool. */
+    void (*on_change)(void *ctx, struct origin *origin);
+    /* Sets what libcurl compares when it looks for a connection: trust, and the proxy, as the
+     * configuration has them. */
+    CURLcode (*set_terms)(CURL *easy, const struct config *config);
+    void *ctx;
 };
 
 /* 0, -ENOMEM, or -EIO if libcurl or libuv refuses. Everything given is borrowed. */
-int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *config,
-                struct stats *stats, struct pool_ledger *ledger);
+int pool_create(struct pool **out_pool, const struct pool_setup *setup);
 
 /*
  * Closes every connection. No job may be left. `on_closed` is called from the loop when the last
@@ -49,7 +61,74 @@ int pool_create(struct pool **out_pool, uv_loop_t *loop, const struct config *co
  */
 void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx);
 
+/* ---- Places --------------------------------------------------------------------------------- */
+
+enum pool_kind {
+    POOL_HTTP_1, /* carries one request at a time */
+    POOL_HTTP_2, /* many */
+    POOL_EITHER  /* as TLS negotiates */
+};
+
+enum pool_choice {
+    POOL_ANY,
+    POOL_NEW, /* one that it opens itself */
+    POOL_THIS /* the one of this number; any, if that is not idle any more */
+};
+
+/* What a request wants of its connection. Borrowed. */
+struct pool_want {
+    struct origin *origin;
+    enum pool_kind kind;
+    const char *terms; /* NULL: as the configuration says; else for jobs with the same text */
+    enum pool_choice choice;
+    uint64_t number;         /* of POOL_THIS */
+    bool is_private;         /* for this job only */
+    bool is_proxied;         /* the origin itself is neither looked up nor connected to */
+    uint64_t begun_after_ns; /* one whose opening began later; 0: any */
+    uint64_t waited_ns; /* since when it has been waiting for somebody's attempt to open one, of
+                           which it shares the failure; UINT64_MAX: it has not */
+};
+
+enum pool_verdict {
+    POOL_GO,           /* here it is */
+    POOL_OPENING,      /* somebody is opening one that may do, or looking its name up */
+    POOL_FULL_ORIGIN,  /* [pool] connections_per_origin */
+    POOL_FULL,         /* [pool] max_connections */
+    POOL_FULL_LOOKUPS, /* [pool] lookups */
+    POOL_PACED,        /* enough were opened in this turn of the loop: ask in the next */
+    POOL_FAILED,       /* an attempt failed that this one waited for: origin->failed_code */
+    POOL_RESTING       /* the origin is not tried for a while: origin->breaker */
+};
+
+/* A turn of the loop begins: connections may be opened again. */
+void pool_begin_turn(struct pool *pool);
+
+/*
+ * A place for one job. POOL_GO: on `*out_connection`, for the job to hold until pool_leave(). With
+ * others, `*out_again_ns` (uv_hrtime()) is when to ask again even if nothing changes; UINT64_MAX:
+ * only then.
+ */
+enum pool_verdict pool_place(struct pool *pool, const struct pool_want *want,
+                             struct pool_connection **out_connection, uint64_t *out_again_ns);
+
+/* How things stand for keeping `most` connections open. */
+struct pool_outlook {
+    size_t usable;   /* open, and good for this want */
+    bool has_aging;  /* of the `most` used last of them, one has been idle for half its limit */
+    uint64_t number; /* which */
+};
+
+struct pool_outlook pool_look(const struct pool *pool, const struct pool_want *want, size_t most);
+
 /* ---- Jobs ----------------------------------------------------------------------------------- */
+
+/* Why a job got no socket. */
+enum pool_gate {
+    POOL_GATE_OPEN,  /* it did */
+    POOL_GATE_STALE, /* its connection had closed; or libcurl wanted to send it again on another */
+    POOL_GATE_FULL,  /* its connection takes no more requests at a time */
+    POOL_GATE_LIMIT  /* the descriptors are used up */
+};
 
 /*
  * One transfer, embedded in what its owner knows of it. `on_done` is called from the loop, never
@@ -58,19 +137,21 @@ void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx);
  */
 struct pool_job {
     CURL *easy;
+    struct pool *pool;
+    struct pool_connection *connection; /* its place, until pool_leave() */
+    const char *detail;                 /* where libcurl writes its sentence about an error */
     void (*on_done)(struct pool_job *job, CURLcode code);
 
     /* The pool's own: */
-    struct pool *pool;
-    uint64_t opening_ns; /* when it began to open a connection of its own; 0: it has not */
-    bool lacks_socket;   /* it could not, for want of descriptors */
+    bool looked_up;      /* libcurl did look its origin's name up */
+    bool had_error;      /* libcurl had said something of an error when it wanted a socket */
+    bool is_on;          /* it has sent its request over the connection */
+    uint64_t opening_ns; /* when it began to open a connection; 0: it has not */
+    enum pool_gate gate;
 };
 
-/*
- * Sets what every easy handle of this pool needs: sockets, sessions, name look-ups. `waits`: for a
- * connection that another job is opening, if HTTP/2 may come of it.
- */
-CURLcode pool_prepare(struct pool *pool, struct pool_job *job, bool shares_sessions, bool waits);
+/* Sets what every easy handle of this pool needs: sockets, sessions, name look-ups. */
+CURLcode pool_prepare(struct pool *pool, struct pool_job *job, bool shares_sessions);
 
 /* Starts the job. 0 or -EIO. */
 int pool_add(struct pool *pool, struct pool_job *job);
@@ -88,10 +169,10 @@ void pool_note_activity(struct pool *pool);
 
 /* What can be said of a connection. */
 struct pool_connection_info {
-    uint64_t id; /* counts up from 0 over all pools of a ledger */
+    uint64_t id; /* counts up from 0 */
     const char *origin;
     const char *http;  /* "" until its first answer */
-    const char *state; /* "active", "idle", or "closing": its far end has closed it */
+    const char *state; /* see pool_connection.c */
     const char *peer;
     uint64_t age_ms;
     uint64_t idle_ms; /* 0 while active */
@@ -100,17 +181,27 @@ struct pool_connection_info {
 };
 
 /*
- * The connection that a job has got; for libcurl's CURLOPT_PREREQFUNCTION, with its local port and
- * its peer ("address:port", as in the record). NULL when memory is exhausted.
+ * The job is about to send its request; for CURLOPT_PREREQFUNCTION, with its local port and its
+ * peer ("address:port"). Returns 0, or -ENOTCONN if the pool does not know that socket.
+ * `*out_is_reused`: its connection has carried one before.
  */
-struct pool_connection *pool_connection_find(struct pool *pool, CURL *easy, const char *origin,
-                                             int local_port, const char *peer);
+int pool_connection_use(struct pool_job *job, int local_port, const char *peer,
+                        bool *out_is_reused);
 
-/* The job sends a request on it. Returns whether it had carried one before. */
-bool pool_connection_use(struct pool *pool, struct pool_connection *connection);
+/* Gives the job's place back, if it has one. The record may be gone after it. */
+void pool_leave(struct pool_job *job);
 
-/* The job no longer uses it. */
-void pool_connection_release(struct pool_connection *connection);
+/* The attempt to open it failed, for no reason of this job's own: those who waited for it share the
+ * code and the sentence. `is_refusal`: of the origin, which is not asked for ever. */
+void pool_connection_note_failure(struct pool *pool, struct pool_connection *connection, int code,
+                                  const char *text, bool is_refusal);
+
+/* Opening it took so long in all. */
+void pool_connection_note_opening(struct pool_connection *connection, uint64_t cost_us);
+
+/* An answer came over it: its version, a static string, and its Keep-Alive field or NULL. */
+void pool_connection_note_answer(struct pool *pool, struct pool_connection *connection,
+                                 const char *http, const char *keep_alive);
 
 /*
  * A job was taken off it before its end. libcurl before 8.15 leaves the RST_STREAM that tells an
@@ -120,18 +211,30 @@ void pool_connection_release(struct pool_connection *connection);
 #define POOL_NUDGE_MS 75
 void pool_connection_nudge(struct pool *pool, struct pool_connection *connection);
 
-/* The version of an answer that came over it; a static string. */
-void pool_connection_set_http(struct pool *pool, struct pool_connection *connection,
-                              const char *http);
+/* Its far end did not process a request that was sent over it: libcurl uses it no more, and others
+ * are told how many requests such a connection takes. */
+void pool_connection_note_unprocessed(struct pool *pool, struct pool_connection *connection);
 
-/* Did the origin's latest answer come over HTTP/1.1? */
-bool pool_speaks_http_1(const struct pool *pool, const char *origin);
+/* Has its far end not answered pings, or has TCP given it up? Why, or NULL. */
+const char *pool_connection_death(const struct pool_connection *connection);
+
+/* Does it speak HTTP/2, as far as is known? */
+bool pool_connection_is_http_2(const struct pool_connection *connection);
 
 struct pool_connection_info pool_connection_info(const struct pool_connection *connection);
 
+/* Those that are open. */
 size_t pool_connection_count(const struct pool *pool);
+/* Those that are being opened. */
+size_t pool_opening_count(const struct pool *pool);
 
-/* Calls back for each connection, oldest first. */
+/* All that have a record. */
+size_t pool_connection_total(const struct pool *pool);
+
+/* Calls back for each of these, oldest first. */
 void pool_each_connection(const struct pool *pool,
                           void (*on_connection)(void *ctx, const struct pool_connection_info *info),
                           void *ctx);
+
+/* Of an origin's connections: how many carry no request. */
+size_t pool_count_idle(const struct origin *origin);

@@ -1,158 +1,19 @@
-/*
- * pool_connection: the table of a pool's connections; see pool.h. A record is made when a
- * connection first carries a request and ends when its socket is closed and nobody uses it any
- * more, whichever comes last.
- */
+/* pool_connection: see pool_connection.h. */
 #include "pool_internal.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <utlist.h>
 
-#define NS_PER_MS 1000000
+/* ---- State ---------------------------------------------------------------------------------- */
 
-struct pool_connection {
-    int64_t id; /* libcurl's CURLINFO_CONN_ID */
-    uint64_t number;
-    struct pool_socket *sock; /* NULL: closed */
-    char *origin;
-    const char *http; /* a static string */
-    char peer[POOL_PEER_BYTES];
-    bool is_closing; /* the far end has closed it */
-    uint64_t opened_ns;
-    uint64_t idle_since_ns;
-    uint64_t requests;
-    uint64_t streams;
-    bool is_nudged;           /* in the list of those that are to be */
-    uint64_t nudged_ns;       /* since when */
-    uint64_t nudged_requests; /* how many it had carried then */
-    struct pool_connection *nudged_prev, *nudged_next;
-    struct pool_connection *prev, *next;
-    UT_hash_handle hh;
-};
-
-static void connection_free(struct pool_connection *connection)
+static bool is_counted(const struct pool_connection *connection)
 {
-    free(connection->origin);
-    free(connection);
-}
-
-static struct pool_connection *connection_add(struct pool *pool, int64_t id, const char *origin,
-                                              struct pool_socket *sock)
-{
-    struct pool_connection *connection = calloc(1, sizeof *connection);
-    char *copy = strdup(origin);
-    if (!connection || !copy) {
-        free(connection);
-        free(copy);
-        return NULL;
-    }
-    connection->id = id;
-    connection->number = pool->ledger->next_connection;
-    connection->sock = sock;
-    connection->origin = copy;
-    connection->http = "";
-    connection->opened_ns = sock->opened_ns;
-    connection->idle_since_ns = uv_hrtime();
-    memcpy(connection->peer, sock->peer, sizeof connection->peer);
-    HASH_ADD(hh, pool->by_id, id, sizeof connection->id, connection);
-    if (!connection->hh.tbl) {
-        connection_free(connection);
-        return NULL;
-    }
-    DL_APPEND(pool->oldest, connection);
-    pool->ledger->next_connection++;
-    sock->connection = connection;
-    pool->stats->connections_opened++;
-    return connection;
-}
-
-/* ---- Resets that lie unsent ----------------------------------------------------------------- */
-
-#define NUDGE_STEP_MS 10
-
-static void leave_nudged(struct pool *pool, struct pool_connection *connection)
-{
-    if (!connection->is_nudged)
-        return;
-    connection->is_nudged = false;
-    DL_DELETE2(pool->nudged, connection, nudged_prev, nudged_next); // NOLINT: it is in it
-    if (!pool->nudged)
-        uv_timer_stop(&pool->nudge);
-}
-
-/* What is done about one. Returns whether it is done with; it may be gone then. */
-static bool nudge(struct pool *pool, struct pool_connection *connection)
-{
-    bool has_new_request = connection->requests != connection->nudged_requests;
-    bool is_late = uv_hrtime() - connection->nudged_ns >= (uint64_t)POOL_NUDGE_MS * NS_PER_MS;
-    struct pool_socket *sock = connection->sock;
-    if (!has_new_request && connection->streams == 0 && !is_late)
-        return false;
-    leave_nudged(pool, connection);
-    if (has_new_request)
-        return true;
-    if (connection->streams > 0)
-        pool_drive_socket(pool, sock->fd);
-    else
-        pool_connection_reset(sock);
-    return true;
-}
-
-static void on_nudge(uv_timer_t *timer)
-{
-    struct pool *pool = timer->data;
-    struct pool_connection *connection = pool->nudged;
-    while (connection) {
-        /* What is driven may change the list anywhere: then it is begun anew. */
-        connection = nudge(pool, connection) ? pool->nudged : connection->nudged_next;
-    }
-}
-
-void pool_connection_nudge(struct pool *pool, struct pool_connection *connection)
-{
-    if (!connection->sock || !pool->leaves_resets)
-        return; /* HTTP/1.1 is told by the end of its connection */
-    connection->nudged_ns = uv_hrtime();
-    connection->nudged_requests = connection->requests;
-    if (connection->is_nudged)
-        return;
-    connection->is_nudged = true;
-    DL_APPEND2(pool->nudged, connection, nudged_prev, nudged_next);
-    if (!uv_is_active((uv_handle_t *)&pool->nudge))
-        uv_timer_start(&pool->nudge, on_nudge, NUDGE_STEP_MS, NUDGE_STEP_MS);
-}
-
-/* ---- Records -------------------------------------------------------------------------------- */
-
-void pool_connection_set_closing(struct pool_connection *connection)
-{
-    connection->is_closing = true;
-}
-
-void pool_connection_detach(struct pool *pool, struct pool_connection *connection)
-{
-    leave_nudged(pool, connection);
-    HASH_DEL(pool->by_id, connection);
-    DL_DELETE(pool->oldest, connection);
-    connection->sock = NULL;
-    if (connection->streams == 0)
-        connection_free(connection);
-}
-
-struct pool_connection *pool_connection_find(struct pool *pool, CURL *easy, const char *origin,
-                                             int local_port, const char *peer)
-{
-    struct pool_connection *connection;
-    curl_off_t foreign_id = -1;
-    curl_easy_getinfo(easy, CURLINFO_CONN_ID, &foreign_id);
-    int64_t id = foreign_id;
-    HASH_FIND(hh, pool->by_id, &id, sizeof id, connection);
-    if (connection)
-        return connection;
-    struct pool_socket *sock = pool_sockets_find_new(&pool->sockets, local_port, peer);
-    return sock ? connection_add(pool, id, origin, sock) : NULL;
+    return connection->state != POOL_CONNECTION_CLOSING;
 }
 
 bool pool_connection_is_used(const struct pool_connection *connection)
@@ -160,67 +21,357 @@ bool pool_connection_is_used(const struct pool_connection *connection)
     return connection->streams > 0;
 }
 
-bool pool_connection_use(struct pool *pool, struct pool_connection *connection)
+bool pool_connection_is_usable(const struct pool_connection *connection)
 {
-    bool is_reused = connection->requests > 0;
-    if (is_reused)
+    return connection->state == POOL_CONNECTION_OPEN && !connection->is_private;
+}
+
+static void join_idle(struct pool *pool, struct pool_connection *connection)
+{
+    if (connection->is_idle)
+        return;
+    connection->is_idle = true;
+    DL_APPEND2(pool->idle, connection, idle_prev, idle_next);
+}
+
+static void leave_idle(struct pool *pool, struct pool_connection *connection)
+{
+    if (!connection->is_idle)
+        return;
+    connection->is_idle = false;
+    DL_DELETE2(pool->idle, connection, idle_prev, idle_next); // NOLINT: it is in it
+}
+
+void pool_connection_set_clean(struct pool *pool, struct pool_connection *connection)
+{
+    pool->unclean -= connection->is_unclean;
+    connection->is_unclean = false;
+}
+
+void pool_connection_set_unclean(struct pool *pool, struct pool_connection *connection)
+{
+    pool->unclean += !connection->is_unclean;
+    connection->is_unclean = true;
+    pool_upkeep_wake(pool);
+}
+
+void pool_connection_set_state(struct pool *pool, struct pool_connection *connection,
+                               enum pool_connection_state state)
+{
+    bool was_counted = is_counted(connection);
+    assert(state > connection->state);
+    if (connection->state == POOL_CONNECTION_OPENING) {
+        pool->opening--;
+        connection->origin->opening--;
+        connection->opener = NULL;
+    }
+    connection->state = state;
+    if (was_counted && !is_counted(connection)) {
+        pool->count--;
+        connection->origin->connection_count--;
+    }
+    if (state != POOL_CONNECTION_OPEN)
+        leave_idle(pool, connection);
+}
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+static uint32_t next_tag(struct pool *pool)
+{
+    if (++pool->next_tag == 0) /* none: libcurl's "no scope" */
+        pool->next_tag = 1;
+    return pool->next_tag;
+}
+
+static struct origin *hold(struct pool *pool, struct origin *origin)
+{
+    return origin_hold(pool->setup.origins, origin->name, origin->host);
+}
+
+struct pool_connection *pool_connection_create(struct pool *pool, const struct pool_want *want)
+{
+    struct pool_connection *connection = calloc(1, sizeof *connection);
+    char *terms = want->terms ? strdup(want->terms) : NULL;
+    if (!connection || (want->terms && !terms)) {
+        free(connection);
+        free(terms);
+        return NULL;
+    }
+    uint64_t now = uv_hrtime();
+    *connection = (struct pool_connection){
+        .state = POOL_CONNECTION_OPENING,
+        .tag = next_tag(pool),
+        .number = pool->next_number++,
+        .origin = hold(pool, want->origin), /* it exists: no memory is needed */
+        .kind = want->kind,
+        .terms = terms,
+        .is_private = want->is_private,
+        .is_proxied = want->is_proxied,
+        .http = "",
+        .began_ns = now,
+        .opened_ns = now,
+        .idle_since_ns = now,
+        .asked_ns = now,
+        .streams = 1,
+    };
+    DL_APPEND(pool->all, connection);
+    DL_PREPEND2(connection->origin->connections, connection, origin_prev, origin_next);
+    pool->count++;
+    pool->opening++;
+    connection->origin->connection_count++;
+    connection->origin->opening++;
+    pool_sweep_wake(pool);
+    return connection;
+}
+
+static void destroy(struct pool *pool, struct pool_connection *connection)
+{
+    struct origin *origin = connection->origin;
+    if (connection->state != POOL_CONNECTION_CLOSING)
+        pool_connection_set_state(pool, connection, POOL_CONNECTION_CLOSING);
+    pool_connection_end_look_up(pool, connection);
+    pool_nudge_leave(pool, connection);
+    pool_upkeep_forget(connection);
+    pool_connection_set_clean(pool, connection);
+    DL_DELETE(pool->all, connection);
+    DL_DELETE2(origin->connections, connection, origin_prev, origin_next); // NOLINT: it is in it
+    free(connection->terms);
+    free(connection);
+    pool_tell(pool, origin);
+    origin_release(pool->setup.origins, origin);
+}
+
+/* ---- Use ------------------------------------------------------------------------------------ */
+
+void pool_connection_take(struct pool *pool, struct pool_connection *connection)
+{
+    leave_idle(pool, connection);
+    if (connection->streams++ == 0)
+        connection->asked_ns = uv_hrtime();
+}
+
+/* Two at a time have come to be on it: it is HTTP/2, and nobody needs to wait for its answer. */
+static void note_sharing(struct pool *pool, struct pool_connection *connection)
+{
+    if (connection->streams < 2 || connection->http[0] || connection->most_streams != 2)
+        return;
+    connection->most_streams = pool->config->streams_per_connection;
+    connection->origin->is_single = false;
+    pool_tell(pool, connection->origin);
+}
+
+static void count_use(struct pool *pool, struct pool_connection *connection, bool is_reused)
+{
+    connection->origin->sent++;
+    connection->origin->reused += is_reused;
+    if (is_reused) {
         pool->stats->handshakes_saved++;
+        pool->stats->saved_us += origin_note_reuse(connection->origin);
+    }
     connection->requests++;
-    connection->streams++;
-    return is_reused;
 }
 
-void pool_connection_release(struct pool_connection *connection)
+int pool_connection_use(struct pool_job *job, int local_port, const char *peer, bool *out_is_reused)
 {
-    connection->streams--;
+    struct pool *pool = job->pool;
+    struct pool_connection *connection = job->connection;
+    if (connection->state == POOL_CONNECTION_OPENING) {
+        int result = pool_opening_succeed(pool, connection, local_port, peer);
+        if (result < 0)
+            return result;
+    }
+    *out_is_reused = connection->requests > 0;
+    if (*out_is_reused)
+        note_sharing(pool, connection);
+    connection->asked_ns = uv_hrtime();
+    connection->was_shared = connection->was_shared || connection->carried > 0;
+    connection->carried++;
+    job->is_on = true;
+    count_use(pool, connection, *out_is_reused);
+    return 0;
+}
+
+/*
+ * A connection that is still there had no room for it: it takes as many at a time as it carries
+ * now. Before its first answer that may as well mean that it speaks HTTP/1.1. One that carries
+ * nothing is of no use to libcurl, for whatever reason, and so to nobody.
+ */
+enum pool_gate pool_connection_note_refusal(struct pool *pool, struct pool_connection *connection,
+                                            const struct pool_job *job)
+{
+    if (!connection->sock || connection->state == POOL_CONNECTION_CLOSING || job->is_on)
+        return POOL_GATE_STALE;
+    if (connection->carried == 0) {
+        pool_connection_drain(pool, connection);
+        return POOL_GATE_STALE;
+    }
+    connection->most_streams = connection->carried;
+    if (!connection->http[0])
+        connection->origin->is_single = true;
+    pool_tell(pool, connection->origin);
+    return POOL_GATE_FULL;
+}
+
+static void become_idle(struct pool *pool, struct pool_connection *connection)
+{
     connection->idle_since_ns = uv_hrtime();
-    if (connection->streams == 0 && !connection->sock)
-        connection_free(connection);
+    connection->pinged_ns = 0;
+    if (!pool_connection_is_usable(connection)) {
+        if (connection->state != POOL_CONNECTION_CLOSING)
+            pool_connection_shut(pool, connection);
+        return;
+    }
+    DL_DELETE2(connection->origin->connections, connection, origin_prev, origin_next);
+    DL_PREPEND2(connection->origin->connections, connection, origin_prev, origin_next);
+    join_idle(pool, connection);
 }
 
-void pool_connection_set_http(struct pool *pool, struct pool_connection *connection,
-                              const char *http)
+void pool_leave(struct pool_job *job)
 {
+    struct pool *pool = job->pool;
+    struct pool_connection *connection = job->connection;
+    if (!connection)
+        return;
+    assert(connection->streams > 0);
+    job->connection = NULL;
+    connection->carried -= job->is_on;
+    job->is_on = false;
+    connection->streams--;
+    if (connection->state == POOL_CONNECTION_OPENING)
+        pool_opening_end(pool, connection);
+    if (connection->streams == 0 && !connection->sock) {
+        destroy(pool, connection);
+        return;
+    }
+    if (connection->streams == 0)
+        become_idle(pool, connection);
+    pool_tell(pool, connection->origin);
+}
+
+void pool_connection_note_answer(struct pool *pool, struct pool_connection *connection,
+                                 const char *http, const char *keep_alive)
+{
+    struct origin *origin = connection->origin;
+    idle_limit_note_field(&origin->idle_limit, keep_alive);
+    bool is_news = connection->http != http;
     connection->http = http;
-    pool_origins_note(&pool->origins, connection->origin, http);
+    origin->http = http;
+    if (!is_news)
+        return;
+    connection->most_streams = http[0] == '2' ? pool->config->streams_per_connection : 1;
+    origin->is_single = http[0] == '1';
+    pool_tell(pool, origin);
 }
 
-bool pool_speaks_http_1(const struct pool *pool, const char *origin)
+void pool_connection_note_unprocessed(struct pool *pool, struct pool_connection *connection)
 {
-    return pool_origins_speaks_http_1(&pool->origins, origin);
+    connection->unprocessed++;
+    request_limit_note(&connection->origin->request_limit, connection->number + 1,
+                       connection->requests - connection->unprocessed, uv_hrtime() / NS_PER_MS);
+    pool_connection_drain(pool, connection);
+}
+
+/* ---- End ------------------------------------------------------------------------------------ */
+
+void pool_connection_set_closing(struct pool *pool, struct pool_connection *connection)
+{
+    if (connection->state == POOL_CONNECTION_CLOSING)
+        return;
+    pool_connection_set_state(pool, connection, POOL_CONNECTION_CLOSING);
+    pool_connection_set_unclean(pool, connection);
+    pool_tell(pool, connection->origin);
+}
+
+/*
+ * libcurl has no call to drop one connection of its pool. It does drop those that it finds closed
+ * when it looks at them, so the socket is shut down and left to it.
+ */
+void pool_connection_shut(struct pool *pool, struct pool_connection *connection)
+{
+    if (connection->sock)
+        shutdown(connection->sock->fd, SHUT_RDWR);
+    pool_connection_set_closing(pool, connection);
+}
+
+/* To connect to nowhere resets a TCP connection (connect(2), AF_UNSPEC), and leaves the descriptor
+ * to libcurl. An end would wait behind what was not read and not sent. */
+void pool_connection_reset(struct pool *pool, struct pool_connection *connection)
+{
+    struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    if (connection->sock)
+        (void)connect(connection->sock->fd, &nowhere, sizeof nowhere); /* else the end will do */
+    pool_connection_shut(pool, connection);
+}
+
+void pool_connection_drain(struct pool *pool, struct pool_connection *connection)
+{
+    if (connection->state != POOL_CONNECTION_OPEN)
+        return;
+    pool_connection_set_state(pool, connection, POOL_CONNECTION_DRAINING);
+    if (connection->streams == 0)
+        pool_connection_shut(pool, connection);
+    pool_tell(pool, connection->origin);
+}
+
+void pool_connection_detach(struct pool *pool, struct pool_connection *connection)
+{
+    connection->sock = NULL;
+    pool_nudge_leave(pool, connection);
+    pool_connection_set_clean(pool, connection);
+    if (connection->state != POOL_CONNECTION_CLOSING)
+        pool_connection_set_state(pool, connection, POOL_CONNECTION_CLOSING);
+    if (connection->streams == 0)
+        destroy(pool, connection);
+    else
+        pool_tell(pool, connection->origin);
+}
+
+/* ---- What can be said of it ------------------------------------------------------------------ */
+
+uint64_t pool_connection_idle_ms(const struct pool_connection *connection, uint64_t now_ns)
+{
+    if (connection->streams > 0 || connection->state == POOL_CONNECTION_OPENING)
+        return 0;
+    return (now_ns - connection->idle_since_ns) / NS_PER_MS;
+}
+
+const char *pool_connection_death(const struct pool_connection *connection)
+{
+    return connection->death;
+}
+
+bool pool_connection_is_http_2(const struct pool_connection *connection)
+{
+    return connection->http[0] == '2' || connection->kind == POOL_HTTP_2 || connection->was_shared;
+}
+
+static const char *describe_state(const struct pool_connection *connection)
+{
+    switch (connection->state) {
+    case POOL_CONNECTION_OPENING:
+        return "opening";
+    case POOL_CONNECTION_OPEN:
+        return connection->streams > 0 ? "active" : "idle";
+    case POOL_CONNECTION_DRAINING:
+        return "draining";
+    case POOL_CONNECTION_CLOSING:
+        return "closing";
+    }
+    return "";
 }
 
 struct pool_connection_info pool_connection_info(const struct pool_connection *connection)
 {
     uint64_t now = uv_hrtime();
-    bool is_idle = connection->streams == 0;
     return (struct pool_connection_info){
         .id = connection->number,
-        .origin = connection->origin,
+        .origin = connection->origin->name,
         .http = connection->http,
-        .state = connection->is_closing ? "closing"
-                 : is_idle              ? "idle"
-                                        : "active",
+        .state = describe_state(connection),
         .peer = connection->peer,
         .age_ms = (now - connection->opened_ns) / NS_PER_MS,
-        .idle_ms = is_idle ? (now - connection->idle_since_ns) / NS_PER_MS : 0,
+        .idle_ms = pool_connection_idle_ms(connection, now),
         .requests = connection->requests,
         .streams = connection->streams,
     };
-}
-
-size_t pool_connection_count(const struct pool *pool)
-{
-    return HASH_COUNT(pool->by_id);
-}
-
-void pool_each_connection(const struct pool *pool,
-                          void (*on_connection)(void *ctx, const struct pool_connection_info *info),
-                          void *ctx)
-{
-    const struct pool_connection *connection;
-    DL_FOREACH (pool->oldest, connection) {
-        struct pool_connection_info info = pool_connection_info(connection);
-        on_connection(ctx, &info);
-    }
 }

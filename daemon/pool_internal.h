@@ -2,42 +2,69 @@
 #pragma once
 
 #include "pool.h"
-#include "pool_origin.h"
+#include "pool_connection.h"
 #include "pool_socket.h"
 
 struct pool {
+    struct pool_setup setup;
     uv_loop_t *loop;
     const struct config *config;
     struct stats *stats;
-    struct pool_ledger *ledger;
     CURLM *multi;
     CURLSH *sessions;
     uv_timer_t timer;
-    uv_idle_t at_once;     /* libcurl wants to be called without delay */
-    unsigned handles_open; /* of these and `nudge` */
+    uv_idle_t at_once; /* libcurl wants to be called without delay */
+    uv_timer_t nudge;
+    uv_timer_t sweep;
+    uv_idle_t tidy;
+    unsigned handles_open; /* of these */
     bool leaves_resets;    /* libcurl does not send an RST_STREAM at once */
     unsigned idle_turns;   /* how often it was called at once since anything happened */
-    uv_timer_t nudge;
-    struct pool_connection *nudged; /* connections on which a reset may lie unsent */
+    uint32_t next_tag;
+    uint64_t next_number;
+    unsigned begun_in_turn;  /* connections */
+    size_t sockets_open;     /* that libcurl asked for */
+    size_t most_connections; /* of [pool] max_connections, what the descriptors allow */
+
+    struct pool_connection *all;        /* oldest first */
+    size_t count;                       /* of them, those that are open or being opened */
+    size_t opening;                     /* of them, those that are being opened */
+    struct pool_connection *idle;       /* longest idle first */
+    struct pool_connection *looking_up; /* whose names are being looked up */
+    size_t look_ups;
+    size_t unclean;                 /* that libcurl is to look at */
+    struct pool_connection *nudged; /* on which a reset may lie unsent */
+    struct pool_tidier *tidiers;
+
     struct pool_sockets sockets;
-    struct pool_origins origins;
-    struct pool_connection *by_id;  /* those whose socket is open */
-    struct pool_connection *oldest; /* the same, in the order of their opening */
     void (*on_closed)(void *ctx);
     void *on_closed_ctx;
 };
 
-/* Does it carry a request now? */
-bool pool_connection_is_used(const struct pool_connection *connection);
-
-/* The far end has closed it. */
-void pool_connection_set_closing(struct pool_connection *connection);
-
-/* Its socket is being closed. The record goes when nobody uses it any more. */
-void pool_connection_detach(struct pool *pool, struct pool_connection *connection);
+/* A place may have become free at the origin, or at any. */
+void pool_tell(const struct pool *pool, struct origin *origin);
 
 /* Lets libcurl look at a socket as if it were readable. The connection may be gone after it. */
 void pool_drive_socket(struct pool *pool, curl_socket_t fd);
 
-/* Resets a connection that nobody uses; libcurl finds it closed and drops it. */
-void pool_connection_reset(struct pool_socket *sock);
+/* ---- pool_nudge.c --------------------------------------------------------------------------- */
+
+void pool_nudge_leave(struct pool *pool, struct pool_connection *connection);
+
+/* ---- pool_sweep.c --------------------------------------------------------------------------- */
+
+/* Starts the sweep if there is anything for it. */
+void pool_sweep_wake(struct pool *pool);
+
+/* ---- pool_upkeep.c -------------------------------------------------------------------------- */
+
+/* Has libcurl look at those that are unclean; pool_upkeep_wake(): with the next turn of the loop.
+ */
+void pool_upkeep_tidy(struct pool *pool);
+void pool_upkeep_wake(struct pool *pool);
+/* The connection is gone. */
+void pool_upkeep_forget(struct pool_connection *connection);
+void pool_upkeep_finish(struct pool *pool);
+
+/* Sends a ping over every HTTP/2 connection. */
+void pool_upkeep_ping(struct pool *pool);

@@ -3,7 +3,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,22 +106,29 @@ static void arm(struct pool_socket *sock, int events)
 }
 
 /*
- * Something happened at a connection that nobody uses. If the far end closed it, its owner is
- * told. If it sent something, only libcurl can tell a TLS session ticket or an HTTP/2 ping from a
- * stray answer, and does before it uses the connection again; until then only its end is listened
- * for, or the loop would spin.
+ * Something happened at a connection that nobody uses. If it is not its end, it is bytes: what they
+ * are its owner finds out. They stay where they are, so that only the end is listened for from now
+ * on, or the loop would spin.
  */
 static void look_at_idle(struct pool_socket *sock, int status, int events)
 {
+    const struct pool_sockets *sockets = sock->sockets;
     char byte;
     bool is_closed = status < 0 || (events & UV_DISCONNECT);
     ssize_t received = is_closed ? 0 : recv(sock->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (received > 0) {
         arm(sock, UV_DISCONNECT);
+        sockets->events->on_idle_input(sockets->ctx, sock);
     } else if (received == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
         arm(sock, 0);
-        sock->sockets->events->on_idle_close(sock->sockets->ctx, sock);
+        sockets->events->on_idle_close(sockets->ctx, sock);
     }
+}
+
+void pool_sockets_look_again(struct pool_socket *sock)
+{
+    if (sock->wanted == 0 && sock->armed == UV_DISCONNECT)
+        arm(sock, UV_READABLE);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -133,12 +142,14 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         return;
     }
     arm(sock, sock->wanted);
+    if (events & UV_READABLE)
+        sock->heard_ns = uv_hrtime();
     int flags = status < 0 ? CURL_CSELECT_ERR : 0;
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
-    sockets->events->on_ready(sockets->ctx, sock->fd, flags); /* the socket may be gone after it */
+    sockets->events->on_ready(sockets->ctx, sock, flags); /* the socket may be gone after it */
 }
 
 void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what)
@@ -161,6 +172,36 @@ void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what)
     sock->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) |
                    (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     arm(sock, sock->wanted);
+}
+
+/* ---- Patience ------------------------------------------------------------------------------- */
+
+static void set_tcp_option(const struct pool_socket *sock, int option, uint64_t number)
+{
+    int value = number < INT_MAX ? (int)number : INT_MAX;
+    /* A system that refuses has its own ways, and they hold. */
+    (void)setsockopt(sock->fd, IPPROTO_TCP, option, &value, sizeof value);
+}
+
+/* tcp(7). TCP counts these in whole seconds. A far end that answers none of its questions is given
+ * up after the same time as one that acknowledges nothing. */
+static void set_keepalive(const struct pool_socket *sock, uint64_t keepalive_ms)
+{
+    int on = 1;
+    uint64_t seconds = (keepalive_ms + 999) / 1000;
+    (void)setsockopt(sock->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    set_tcp_option(sock, TCP_KEEPIDLE, seconds);
+    set_tcp_option(sock, TCP_KEEPINTVL, seconds < 3 ? 1 : seconds / 3);
+    set_tcp_option(sock, TCP_KEEPCNT, 3);
+}
+
+void pool_sockets_set_patience(struct pool_socket *sock, uint64_t unacknowledged_ms,
+                               uint64_t keepalive_ms)
+{
+    if (unacknowledged_ms > 0)
+        set_tcp_option(sock, TCP_USER_TIMEOUT, unacknowledged_ms);
+    if (keepalive_ms > 0)
+        set_keepalive(sock, keepalive_ms);
 }
 
 /* ---- Sockets -------------------------------------------------------------------------------- */

@@ -30,6 +30,7 @@ struct pool_socket {
     int armed;  /* what the poll handle waits for */
     bool is_opened_by_pool;
     uint64_t opened_ns;
+    uint64_t heard_ns; /* when there was last something to read */
     char peer[POOL_PEER_BYTES];
     struct pool_connection *connection; /* NULL until it has carried a request */
     UT_hash_handle hh;
@@ -37,9 +38,12 @@ struct pool_socket {
 
 struct pool_sockets_events {
     /* libcurl has something to do at this socket. */
-    void (*on_ready)(void *ctx, curl_socket_t fd, int curl_flags);
+    void (*on_ready)(void *ctx, struct pool_socket *sock, int curl_flags);
     /* The far end closed a connection that nobody was using. */
     void (*on_idle_close)(void *ctx, struct pool_socket *sock);
+    /* It sent something unasked over one. Until pool_sockets_look_again() only its end is
+     * listened for. */
+    void (*on_idle_input)(void *ctx, struct pool_socket *sock);
     /* libcurl closes the socket; it dies behind this call. */
     void (*on_close)(void *ctx, struct pool_socket *sock);
     /* A poll handle is gone. When `open` is 0 the set may be freed. */
@@ -59,6 +63,16 @@ curl_socket_t pool_sockets_open(struct pool_sockets *sockets, const struct curl_
 
 /* Closes one that pool_sockets_open() opened: for CURLOPT_CLOSESOCKETFUNCTION. */
 void pool_sockets_close(struct pool_sockets *sockets, curl_socket_t fd);
+
+/*
+ * How long bytes that were sent may stay unacknowledged, and after how long without a segment TCP
+ * asks whether its far end is there; 0: the system's own ways. Milliseconds.
+ */
+void pool_sockets_set_patience(struct pool_socket *sock, uint64_t unacknowledged_ms,
+                               uint64_t keepalive_ms);
+
+/* What was unasked has been read. */
+void pool_sockets_look_again(struct pool_socket *sock);
 
 /* What libcurl waits for at a socket: for CURLMOPT_SOCKETFUNCTION, with its `what`. */
 void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what);

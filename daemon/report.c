@@ -1,6 +1,8 @@
 /* report: see report.h. */
 #include "report.h"
 
+#define US_PER_MS 1000
+
 static void put_number(struct buffer *out, const char *key, uint64_t number)
 {
     wire_put_text(out, key);
@@ -44,13 +46,16 @@ void report_hello(struct buffer *out, const struct config *config, const char *p
 
 void report_stats(struct buffer *out, const struct stats *stats, const struct report_facts *facts)
 {
-    wire_put_map(out, 9 + stats_count());
+    wire_put_map(out, 13 + stats_count());
     put_text(out, "version", FETCHPOOL_VERSION);
     put_text(out, "pool", facts->pool_id);
     put_number(out, "uptime_ms", facts->uptime_ms);
     put_number(out, "clients", facts->clients);
     put_number(out, "in_flight", facts->in_flight);
+    put_number(out, "queued", facts->queued);
     put_number(out, "connections", facts->connections);
+    put_number(out, "opening", facts->opening);
+    put_number(out, "origins", facts->origins);
     put_number(out, "paused_streams", facts->paused_streams);
     put_number(out, "paused_bytes", facts->paused_bytes);
     put_number(out, "loop_busy_max_us", facts->loop_busy_max_us);
@@ -58,6 +63,7 @@ void report_stats(struct buffer *out, const struct stats *stats, const struct re
         struct stats_entry entry = stats_at(stats, i);
         put_number(out, entry.name, entry.value);
     }
+    put_number(out, "ms_saved", stats->saved_us / US_PER_MS);
 }
 
 static void put_connection(void *ctx, const struct pool_connection_info *info)
@@ -75,14 +81,10 @@ static void put_connection(void *ctx, const struct pool_connection_info *info)
     put_text(out, "peer", info->peer);
 }
 
-void report_connections(struct buffer *out, const struct pool *const pools[], size_t count)
+void report_connections(struct buffer *out, const struct pool *pool)
 {
-    size_t connections = 0;
-    for (size_t i = 0; i < count; i++)
-        connections += pool_connection_count(pools[i]);
-    wire_put_array(out, connections);
-    for (size_t i = 0; i < count; i++)
-        pool_each_connection(pools[i], put_connection, out);
+    wire_put_array(out, pool_connection_total(pool));
+    pool_each_connection(pool, put_connection, out);
 }
 
 void report_client_row(struct buffer *out, const struct report_client *client)

@@ -1,7 +1,7 @@
 /*
- * report: the daemon's tables as messages: what `hello`, `stats`, `connections` and `clients`
- * answer. One row function a table, so that every row has the same keys in the same order, which
- * is what the text tables are made from. Owns nothing.
+ * report: the daemon's tables as messages: what `hello`, `stats`, `connections`, `origins` and
+ * `clients` answer. One row function a table, so that every row has the same keys in the same
+ * order, which is what the text tables are made from. Owns nothing.
  */
 #pragma once
 
@@ -17,8 +17,11 @@ struct report_facts {
     uint64_t uptime_ms;
     uint64_t loop_busy_max_us; /* the longest that the loop was held by one round of work */
     size_t clients;
-    size_t in_flight;
+    size_t in_flight; /* running or queued */
+    size_t queued;
     size_t connections;
+    size_t opening;
+    size_t origins;
     size_t paused_streams; /* whose clients do not take them */
     size_t paused_bytes;   /* that these hold */
 };
@@ -36,5 +39,7 @@ struct report_client {
 /* Each appends one value. */
 void report_hello(struct buffer *out, const struct config *config, const char *pool_id);
 void report_stats(struct buffer *out, const struct stats *stats, const struct report_facts *facts);
-void report_connections(struct buffer *out, const struct pool *const pools[], size_t count);
+void report_connections(struct buffer *out, const struct pool *pool);
+/* `now_ms`: on the clock of pool, uv_hrtime(). */
+void report_origins(struct buffer *out, const struct origin_table *origins, uint64_t now_ms);
 void report_client_row(struct buffer *out, const struct report_client *client);

@@ -249,13 +249,12 @@ static int take_duration(uint64_t *member, const char *name, uint64_t asked_ms, 
 static int take_durations(struct request *request, const struct wire_fetch *fetch,
                           const struct config *config, struct wire_why *why)
 {
-    uint64_t queue_timeout_ms; /* every request starts at once: there is nothing to bound yet */
     bool streams = fetch->stream || fetch->upload;
     int result = take_duration(&request->total_timeout_ms, "timeout", fetch->timeout_ms,
                                streams ? config->stream_timeout_ms : config->total_timeout_ms, why);
     if (result == 0)
-        result = take_duration(&queue_timeout_ms, "queue_timeout", fetch->queue_timeout_ms,
-                               config->total_timeout_ms, why);
+        result = take_duration(&request->queue_timeout_ms, "queue_timeout", fetch->queue_timeout_ms,
+                               config->queue_timeout_ms, why);
     if (result == 0)
         result = take_duration(&request->connect_timeout_ms, "connect_timeout",
                                fetch->connect_timeout_ms, config->connect_timeout_ms, why);
@@ -383,15 +382,4 @@ bool request_is_safe(const struct request *request)
 {
     static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", NULL};
     return is_one_of(request->method, methods);
-}
-
-bool request_has_identity(const struct request *request)
-{
-    return request->tls_cert || (request->is_proxy_clients && strchr(request->proxy, '@'));
-}
-
-bool request_has_own_terms(const struct request *request)
-{
-    return request->tls_cert || request->is_proxy_clients || request->tls_ca ||
-           request->is_tls_unverified || request->tls_server_name;
 }

@@ -39,6 +39,7 @@ struct request {
     uint64_t redirects_left;
 
     uint64_t total_timeout_ms;
+    uint64_t queue_timeout_ms;
     uint64_t connect_timeout_ms;
     uint64_t first_byte_timeout_ms;
     uint64_t idle_timeout_ms;
@@ -78,6 +79,10 @@ bool request_is_safe(const struct request *request);
  */
 bool request_has_identity(const struct request *request);
 
-/* Does it differ from what the configuration says about trust and ways? Such requests must not
- * meet others in libcurl: one that waits for a connection waits for any to that host. */
-bool request_has_own_terms(const struct request *request);
+/*
+ * What it says itself about trust and ways, as one text, owned: requests may share a connection if
+ * theirs are equal. NULL where it leaves that to the configuration. 0, or FETCHPOOL_BUSY without
+ * memory. A host, a proxy's URL and PEM hold no line break at their ends, so that no two differ and
+ * read the same.
+ */
+int request_terms(const struct request *request, char **out_terms);

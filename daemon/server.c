@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
+#include "descriptors.h"
 #include "fetch.h"
 #include "listener.h"
 #include "log.h"
@@ -21,21 +21,14 @@
 #include "pool.h"
 #include "session.h"
 #include "stats.h"
+#include "transfer.h"
+#include "warm.h"
 
 /* How long after a failed accept the next one is tried. */
 #define ACCEPT_PAUSE_MS 1000
 
 /* How long the last answers may take to leave after everything has ended. */
 #define CLOSING_MS 2000
-
-/* Descriptors for all but clients and pooled connections: the loop's, look-ups, the log. */
-#define RESERVED_DESCRIPTORS 128
-
-/* Where the limit cannot be read: POSIX's least for a process that opens much. */
-#define FALLBACK_DESCRIPTORS 256
-
-/* More descriptors than this are not asked for: the kernel's table for them is memory too. */
-#define MOST_DESCRIPTORS 1048576
 
 enum server_state { SERVER_RUNNING, SERVER_DRAINING, SERVER_CLOSING, SERVER_ENDED };
 
@@ -47,8 +40,10 @@ struct server {
     uv_timer_t timer; /* of draining, then of closing */
     struct loop_meter meter;
     struct listener *listener;
-    struct pool *pool, *pool_apart;
-    struct pool_ledger ledger;
+    struct origin_table origins;
+    struct dispatch dispatch;
+    struct pool *pool;
+    struct descriptors descriptors;
     uv_timer_t accept_timer; /* tries again after a failure */
     struct stats stats;
     struct offence_log *offences;
@@ -57,7 +52,7 @@ struct server {
     struct stall_list stalls;
     struct memory_keeper memory;
     struct session_set sessions;
-    uint64_t max_clients;
+    struct warm warm;
     bool has_client_waiting;
     char pool_id[17];
     size_t connections_held; /* when the pool was closed */
@@ -82,7 +77,7 @@ static void accept_client(struct server *server)
 static void accept_waiting(struct server *server)
 {
     if (server->state == SERVER_RUNNING && server->has_client_waiting &&
-        server->sessions.count < server->max_clients)
+        server->sessions.count < server->descriptors.clients)
         accept_client(server);
 }
 
@@ -96,7 +91,7 @@ static void on_client(void *ctx, uv_stream_t *stream)
 {
     struct server *server = ctx;
     (void)stream;
-    if (server->sessions.count < server->max_clients)
+    if (server->sessions.count < server->descriptors.clients)
         accept_client(server);
     else
         server->has_client_waiting = true;
@@ -130,10 +125,10 @@ static void on_pool_closed(void *ctx)
 static void end(struct server *server)
 {
     set_state(server, SERVER_ENDED);
-    server->connections_held = pool_connection_count(server->pool) +
-                               pool_connection_count(server->pool_apart);
+    warm_close(&server->warm);
+    server->connections_held = pool_connection_count(server->pool);
     pool_close(server->pool, on_pool_closed, server);
-    pool_close(server->pool_apart, on_pool_closed, server);
+    dispatch_close(&server->dispatch);
     conn_shared_close(server->shared);
     stall_list_close(&server->stalls);
     memory_keeper_close(&server->memory);
@@ -193,6 +188,7 @@ static void drain(struct server *server)
     listener_close(server->listener);
     server->listener = NULL;
     session_set_drain(&server->sessions);
+    warm_close(&server->warm);
     if (server->sessions.in_flight == 0)
         close_clients(server);
     else
@@ -229,40 +225,6 @@ static void on_hangup(uv_signal_t *handle, int number)
 
 /* ---- Start ---------------------------------------------------------------------------------- */
 
-/* The limit on descriptors, after raising it as far as allowed. */
-static uint64_t raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return FALLBACK_DESCRIPTORS;
-    limit.rlim_cur = limit.rlim_max < MOST_DESCRIPTORS ? limit.rlim_max : MOST_DESCRIPTORS;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? FALLBACK_DESCRIPTORS : limit.rlim_cur;
-}
-
-/*
- * Shares the descriptors out: some for the daemon itself, enough for connections to origins (busy
- * ones as many as idle ones, but at most half), the rest for clients.
- */
-static void share_descriptors(struct server *server)
-{
-    uint64_t all = raise_descriptor_limit();
-    uint64_t reserved = all / 4 < RESERVED_DESCRIPTORS ? all / 4 : RESERVED_DESCRIPTORS;
-    uint64_t half = (all - reserved) / 2;
-    uint64_t wanted = 2 * server->config->max_connections;
-    uint64_t most_clients = all - reserved - (wanted < half ? wanted : half);
-    server->max_clients = server->config->max_clients;
-    if (server->max_clients > most_clients) {
-        server->max_clients = most_clients;
-        log_write(LOG_LEVEL_NOTICE,
-                  "[limits] max_clients is %llu, lowered to %llu: the limit on descriptors is %llu",
-                  (unsigned long long)server->config->max_clients, (unsigned long long)most_clients,
-                  (unsigned long long)all);
-    }
-    server->ledger.pools = 2;
-    server->ledger.most_sockets = all - reserved - server->max_clients;
-}
-
 static int make_pool_id(struct server *server)
 {
     uint64_t number;
@@ -295,17 +257,25 @@ static int create_parts(struct server *server)
                     config->paused_memory_total_bytes);
     server->shared->max_unread_bytes = most_unread(config);
     int result = make_pool_id(server);
+    dispatch_open(&server->dispatch, &server->loop, config, &server->origins);
+    struct pool_setup setup = {
+        .loop = &server->loop,
+        .config = config,
+        .stats = &server->stats,
+        .origins = &server->origins,
+        .most_sockets = server->descriptors.origins,
+        .on_change = dispatch_note_change,
+        .set_terms = transfer_set_terms,
+        .ctx = &server->dispatch,
+    };
     if (result == 0)
-        result = pool_create(&server->pool, &server->loop, config, &server->stats, &server->ledger);
-    if (result == 0)
-        result = pool_create(&server->pool_apart, &server->loop, config, &server->stats,
-                             &server->ledger);
+        result = pool_create(&server->pool, &setup);
     if (result < 0)
         return result;
+    dispatch_set_pool(&server->dispatch, server->pool);
     server->fetches = (struct fetch_context){
         .loop = &server->loop,
-        .pool = server->pool,
-        .pool_apart = server->pool_apart,
+        .dispatch = &server->dispatch,
         .config = config,
         .stats = &server->stats,
         .stalls = &server->stalls,
@@ -350,20 +320,34 @@ static void announce(const struct server *server)
     sd_notifyf(0, "READY=1\nSTATUS=listening on %s", path);
 }
 
-static int start(struct server *server, const char *socket_path)
+/* To clients, and to the origins that are to be kept warm. */
+static int open_doors(struct server *server, const char *socket_path)
 {
     struct listener_error error;
-    share_descriptors(server);
+    struct wire_why why = {"out of memory"};
+    int result = warm_open(&server->warm, &server->loop, &server->fetches, &why);
+    if (result < 0) {
+        log_write(LOG_LEVEL_ERROR, "cannot start: an [origin] that is to be warm: %s", why.text);
+        return result;
+    }
+    result = listener_open(&server->listener, &server->loop, socket_path, on_client, server,
+                           &error);
+    if (result < 0)
+        log_write(LOG_LEVEL_ERROR, "%s", error.text);
+    return result;
+}
+
+static int start(struct server *server, const char *socket_path)
+{
+    descriptors_share(&server->descriptors, server->config);
     int result = create_parts(server);
     if (result < 0) {
         log_write(LOG_LEVEL_ERROR, "cannot start: %s", strerror(-result));
         return result;
     }
     start_handles(server);
-    result = listener_open(&server->listener, &server->loop, socket_path, on_client, server,
-                           &error);
+    result = open_doors(server, socket_path);
     if (result < 0) {
-        log_write(LOG_LEVEL_ERROR, "%s", error.text);
         end(server);
         return result;
     }
@@ -374,6 +358,7 @@ static int start(struct server *server, const char *socket_path)
 static void finish(struct server *server)
 {
     uv_loop_close(&server->loop);
+    origin_table_finish(&server->origins);
     offence_log_destroy(server->offences);
     free(server->shared);
     free(server);

@@ -50,6 +50,7 @@ static void on_closed(void *ctx)
     struct session_set *set = session->set;
     session_abandon_calls(session);
     stall_group_finish(set->fetches->stalls, &session->group);
+    session_leave_user(session);
     DL_DELETE(set->first, session);
     set->count--;
     free(session->name);
@@ -110,10 +111,24 @@ static void on_request_query(struct session *session, const struct wire_message 
         session_reply_query(session, message->id, method);
 }
 
+/* Its user has too many sessions: this one ends with its first request. */
+static void turn_away(struct session *session, uint32_t id)
+{
+    struct wire_why why;
+    wire_why_set(&why, "this user has %llu connections already ([limits] clients_per_user)",
+                 (unsigned long long)session->set->fetches->config->clients_per_user);
+    session_refuse_fetch(session, id, FETCHPOOL_BUSY, why.text);
+    session_close(session);
+}
+
 static void on_request(struct session *session, const struct wire_message *message)
 {
     struct wire_why why;
     session->requests++;
+    if (session->is_surplus) {
+        turn_away(session, message->id);
+        return;
+    }
     if (session_find_call(session, message->id)) {
         wire_why_set(&why, "id %lu is in use by a request that has not ended",
                      (unsigned long)message->id);
@@ -184,6 +199,10 @@ static void on_line(void *ctx, const char *bytes, size_t length)
     struct console_command command;
     console_parse(&command, bytes, length);
     session->requests += command.action != CONSOLE_NOTHING;
+    if (session->is_surplus) {
+        turn_away(session, 0);
+        return;
+    }
     switch (command.action) {
     case CONSOLE_NOTHING:
         break;
@@ -280,5 +299,7 @@ int session_accept(struct session_set *set, uv_stream_t *server)
     DL_APPEND(set->first, session);
     set->count++;
     set->fetches->stats->clients_accepted++;
+    if (session_join_user(session, conn_get_peer(session->conn).uid) < 0)
+        session_abort(session); /* nobody to be told anything: see session_user.c */
     return 0;
 }

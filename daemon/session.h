@@ -18,6 +18,8 @@
 
 struct session;
 
+struct session_user;
+
 /* All sessions of a daemon and what they share. Embedded in the server, which owns what it points
  * to. */
 struct session_set {
@@ -30,6 +32,7 @@ struct session_set {
 
     bool is_draining; /* no new fetch is taken: error 106 */
     struct session *first;
+    struct session_user *users; /* those who have sessions; a hash by uid */
     size_t count;
     size_t in_flight; /* fetches of all of them */
 

@@ -57,6 +57,15 @@ static size_t most_calls(const struct session *session)
                : session->set->fetches->config->requests_per_client;
 }
 
+size_t session_count_queued(const struct session *session)
+{
+    struct call *call, *next;
+    size_t count = 0;
+    HASH_ITER (hh, session->calls, call, next)
+        count += fetch_is_queued(call->fetch);
+    return count;
+}
+
 static void log_abandoned(const struct session *session, const struct request *request)
 {
     log_write(LOG_LEVEL_DEBUG, "client pid %d, tag %s: %s %s: client gone",

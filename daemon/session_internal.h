@@ -28,6 +28,8 @@ struct session {
     uint64_t requests;
     size_t held_bytes; /* of bodies that come in */
     struct stall_group group;
+    struct session_user *user;
+    bool is_surplus; /* its user has too many: its first request is refused, and it ends */
     bool said_hello;
     bool has_input_ended;
     struct session *prev, *next;
@@ -43,9 +45,17 @@ void session_close_if_finished(struct session *session);
 /* A broken client is closed, after one line in the log. */
 void session_offend(struct session *session, const char *reason);
 
+/* ---- session_user.c ------------------------------------------------------------------------- */
+
+/* Counts it to its user. 0, or a negative errno: it is not to be kept at all. */
+int session_join_user(struct session *session, uint32_t uid);
+void session_leave_user(struct session *session);
+
 /* ---- session_call.c ------------------------------------------------------------------------- */
 
 struct call *session_find_call(const struct session *session, uint32_t id);
+/* Those of its calls that wait for their turn. */
+size_t session_count_queued(const struct session *session);
 void session_abandon_calls(struct session *session);
 /* Answers, with an error if it cannot start. */
 void session_start_fetch(struct session *session, uint32_t id, const struct wire_fetch *asked);

@@ -142,6 +142,7 @@ static void put_ping(const struct session *session, struct buffer *out)
 static void put_stats(const struct session *session, struct buffer *out)
 {
     const struct session_set *set = session->set;
+    const struct dispatch *dispatch = set->fetches->dispatch;
     struct report_facts facts = {
         .pool_id = set->pool_id,
         .uptime_ms = (uv_hrtime() - set->started_ns) / NS_PER_MS,
@@ -150,17 +151,22 @@ static void put_stats(const struct session *session, struct buffer *out)
         .in_flight = set->in_flight,
         .paused_streams = set->fetches->stalls->count,
         .paused_bytes = set->fetches->stalls->bytes,
-        .connections = pool_connection_count(set->fetches->pool) +
-                       pool_connection_count(set->fetches->pool_apart),
+        .queued = dispatch->admission.queued,
+        .connections = pool_connection_count(dispatch->pool),
+        .opening = pool_opening_count(dispatch->pool),
+        .origins = HASH_COUNT(dispatch->origins->by_name),
     };
     report_stats(out, set->fetches->stats, &facts);
 }
 
 static void put_connections(const struct session *session, struct buffer *out)
 {
-    const struct fetch_context *fetches = session->set->fetches;
-    const struct pool *const pools[] = {fetches->pool, fetches->pool_apart};
-    report_connections(out, pools, 2);
+    report_connections(out, session->set->fetches->dispatch->pool);
+}
+
+static void put_origins(const struct session *session, struct buffer *out)
+{
+    report_origins(out, session->set->fetches->dispatch->origins, uv_hrtime() / NS_PER_MS);
 }
 
 /* The kernel's name for a process: its /proc/PID/comm. Empty if it has gone. */
@@ -197,6 +203,7 @@ static void put_client(struct buffer *out, struct session *session)
         .gid = peer.gid,
         .name = wire_str_of(session->name ? session->name : ""),
         .in_flight = HASH_COUNT(session->calls),
+        .queued = session_count_queued(session),
         .requests = session->requests,
         .bytes = conn_get_bytes_written(session->conn),
         .tag = wire_str_of(session->tag ? session->tag : ""),
@@ -218,7 +225,7 @@ static const struct query {
 } queries[] = {
     {"hello", put_hello},     {"ping", put_ping},
     {"stats", put_stats},     {"connections", put_connections},
-    {"clients", put_clients},
+    {"origins", put_origins}, {"clients", put_clients},
 };
 
 #define QUERY_COUNT (sizeof queries / sizeof queries[0])

@@ -3,7 +3,7 @@
  * Ground floor: knows nothing of ours.
  *
  * Every counter stands once in STATS_COUNTERS, with what it counts; the struct and the list of
- * names come from there.
+ * names come from there. One more is not shown as it is counted, and so not in that list.
  */
 #pragma once
 
@@ -15,6 +15,7 @@
     X(requests_failed)    /* of these, those answered with an error */                             \
     X(requests_refused)   /* of these, errors 1 to 99: nothing was sent */                         \
     X(redirects)          /* redirects followed */                                                 \
+    X(retries)            /* requests sent again by the daemon */                                  \
     X(connections_opened) /* connections to origins that carried a request */                      \
     X(handshakes_saved)   /* requests sent over a connection that was already open: TCP, and */    \
     /* TLS where the origin has it, were not paid for again */                                     \
@@ -27,6 +28,7 @@ struct stats {
 #define STATS_MEMBER(name) uint64_t name;
     STATS_COUNTERS(STATS_MEMBER)
 #undef STATS_MEMBER
+    uint64_t saved_us; /* what opening one for each of handshakes_saved would have taken */
 };
 
 struct stats_entry {

@@ -3,13 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "transfer_error.h"
-
-bool transfer_is_waiting(const struct transfer *transfer)
-{
-    return !transfer->is_done && transfer->sends == 0 && transfer->job.opening_ns == 0;
-}
 
 const struct transfer_head *transfer_get_head(const struct transfer *transfer)
 {
@@ -23,8 +19,47 @@ const struct field_list *transfer_get_trailers(const struct transfer *transfer)
 
 /* ---- End ------------------------------------------------------------------------------------ */
 
+/*
+ * libcurl wanted to send the request once more, for which it has two reasons: its connection died
+ * before an answer, or the origin refused the stream, or said in a GOAWAY that it did not get that
+ * far. The first can only be on a connection that was used before; and over HTTP/2 libcurl has
+ * then said what the error was, while a refusal is none to it. So what it says nothing of is that.
+ */
+static bool is_not_processed(const struct transfer *transfer)
+{
+    const struct pool_job *job = &transfer->job;
+    /* An upload stops it before it gets as far as to want a socket. */
+    bool is_upload = strstr(transfer->detail, "rewind") != NULL;
+    bool wants_again = is_upload || (job->gate == POOL_GATE_STALE && !job->had_error);
+    if (transfer->sends == 0 || !wants_again)
+        return false;
+    return !transfer->is_reused || (job->connection && pool_connection_is_http_2(job->connection));
+}
+
+/* A connect that was refused is not worth another attempt: libcurl has tried every address. */
+static enum transfer_fate tell_fate_unsent(const struct transfer *transfer, CURLcode code)
+{
+    if (transfer->job.gate == POOL_GATE_STALE || transfer->job.gate == POOL_GATE_FULL)
+        return TRANSFER_UNPLACED;
+    bool broke = code == CURLE_SSL_CONNECT_ERROR || code == CURLE_RECV_ERROR ||
+                 code == CURLE_SEND_ERROR;
+    return broke ? TRANSFER_UNSENT : TRANSFER_FINAL;
+}
+
+static enum transfer_fate tell_fate(const struct transfer *transfer, CURLcode code)
+{
+    if (transfer->stop_code != 0 || code == CURLE_OK)
+        return TRANSFER_FINAL;
+    if (transfer->sends == 0)
+        return tell_fate_unsent(transfer, code);
+    if (is_not_processed(transfer))
+        return TRANSFER_NOT_PROCESSED;
+    return transfer->answered_ns == 0 ? TRANSFER_UNANSWERED : TRANSFER_FINAL;
+}
+
 static int explain(const struct transfer *transfer, CURLcode code, struct wire_why *out_why)
 {
+    const struct pool_connection *connection = transfer->job.connection;
     if (transfer->stop_code != 0) {
         *out_why = transfer->stop_why;
         return transfer->stop_code;
@@ -37,25 +72,46 @@ static int explain(const struct transfer *transfer, CURLcode code, struct wire_w
         .is_sent = transfer->sends > 0,
         .has_head = transfer->has_head,
         .has_answer = transfer->answered_ns != 0,
-        .is_withheld = transfer->is_withheld,
         .is_head_too_large = transfer->is_head_too_large,
         .is_length_ambiguous = transfer->is_length_ambiguous,
-        .lacks_socket = transfer->job.lacks_socket,
+        .lacks_socket = transfer->job.gate == POOL_GATE_LIMIT,
+        .is_withheld = code == CURLE_SEND_FAIL_REWIND ||
+                       (transfer->sends > 0 && transfer->job.gate == POOL_GATE_STALE),
+        .is_unplaced = tell_fate(transfer, code) == TRANSFER_UNPLACED,
+        .is_not_processed = is_not_processed(transfer),
+        .death = connection ? pool_connection_death(connection) : NULL,
         .max_head_bytes = transfer->fields.text.limit,
     };
     return transfer_error_translate(&failure, out_why);
 }
 
 /* The record may go with it: what the result says of it is the transfer's own from now on. */
-static void release_connection(struct transfer *transfer, struct transfer_result *result)
+static void leave(struct transfer *transfer, struct transfer_result *result)
 {
-    if (!transfer->connection)
-        return;
-    snprintf(transfer->peer, sizeof transfer->peer, "%s", result->connection.peer);
+    snprintf(transfer->peer, sizeof transfer->peer, "%s",
+             result->connection.peer ? result->connection.peer : "");
     result->connection.peer = transfer->peer;
     result->connection.origin = transfer->request->url.origin;
-    pool_connection_release(transfer->connection);
-    transfer->connection = NULL;
+    pool_leave(&transfer->job);
+}
+
+/* A name that is not found, or a refusal, is nothing of this request's own. */
+static void note_failed_opening(struct transfer *transfer, const struct transfer_result *result)
+{
+    if (transfer->sends > 0 || transfer->job.gate != POOL_GATE_OPEN)
+        return;
+    if (result->code == FETCHPOOL_RESOLVE || result->code == FETCHPOOL_CONNECT)
+        pool_connection_note_failure(transfer->pool, transfer->job.connection, result->code,
+                                     result->why.text, result->code == FETCHPOOL_CONNECT);
+}
+
+static CURLcode judge(const struct transfer *transfer, CURLcode code)
+{
+    if (transfer->is_enough || transfer_met_own_reset(transfer, code) ||
+        transfer_is_whole_anyway(transfer, code))
+        return CURLE_OK;
+    /* libcurl is content with a head that was cut off */
+    return code == CURLE_OK && !transfer->has_head ? CURLE_GOT_NOTHING : code;
 }
 
 static void on_job_done(struct pool_job *job, CURLcode code)
@@ -65,16 +121,17 @@ static void on_job_done(struct pool_job *job, CURLcode code)
     transfer->is_done = true;
     transfer_measure(transfer, &result);
     bool was_stopped = code == CURLE_WRITE_ERROR;
-    if (transfer->is_enough || transfer_met_own_reset(transfer, code))
-        code = CURLE_OK;
-    if (code == CURLE_OK && !transfer->has_head)
-        code = CURLE_GOT_NOTHING; /* libcurl is content with a head that was cut off */
+    code = judge(transfer, code);
     result.is_expect_refused = transfer->is_expect_refused;
+    result.fate = tell_fate(transfer, code);
     if (code != CURLE_OK)
         result.code = explain(transfer, code, &result.why);
-    if (was_stopped && transfer->connection)
-        pool_connection_nudge(transfer->pool, transfer->connection);
-    release_connection(transfer, &result); /* whoever hears of the end finds it idle */
+    if (was_stopped)
+        pool_connection_nudge(transfer->pool, job->connection);
+    note_failed_opening(transfer, &result);
+    if (result.fate == TRANSFER_NOT_PROCESSED)
+        pool_connection_note_unprocessed(transfer->pool, job->connection);
+    leave(transfer, &result); /* whoever hears of the end finds it idle */
     transfer->events->on_done(transfer->ctx, &result);
 }
 
@@ -133,50 +190,67 @@ size_t transfer_get_backlog(const struct transfer *transfer)
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
-static CURLcode prepare(struct transfer *transfer, const struct config *config, bool waits)
+enum pool_kind transfer_kind(const struct request *request)
+{
+    return transfer_setup_kind(request);
+}
+
+static CURLcode prepare(struct transfer *transfer, const struct config *config)
 {
     CURL *easy = transfer->job.easy;
     const struct request *request = transfer->request;
-    /* Over HTTP/1.1 waiting for a connection would be waiting for somebody else's answer. */
-    bool may_multiplex = request->http == WIRE_HTTP_2 ||
-                         (request->http == WIRE_HTTP_AUTO && request->url.is_tls &&
-                          !(request->is_streamed && request->wants_decoding) &&
-                          !pool_speaks_http_1(transfer->pool, request->url.origin));
-    CURLcode code = pool_prepare(transfer->pool, &transfer->job, !request_has_identity(request),
-                                 waits && may_multiplex);
+    CURLcode code = pool_prepare(transfer->pool, &transfer->job, !request_has_identity(request));
     if (code == CURLE_OK)
-        code = transfer_setup_apply(&transfer->setup, easy, transfer->request, config);
+        code = transfer_setup_apply(&transfer->setup, easy, request, config);
     if (code == CURLE_OK)
         code = transfer_set_callbacks(transfer);
     return code;
 }
 
-int transfer_create(struct transfer **out_transfer, struct pool *pool, const struct config *config,
-                    const struct request *request, bool waits, const struct transfer_events *events,
-                    void *ctx, struct wire_why *why)
+/* Starts it. 0, or a code with the reason. */
+static int start(struct transfer *transfer, const struct config *config, struct wire_why *why)
 {
+    CURLcode code = transfer->job.easy ? prepare(transfer, config) : CURLE_OUT_OF_MEMORY;
+    if (code == CURLE_OK && pool_add(transfer->pool, &transfer->job) == 0)
+        return 0;
+    if (code == CURLE_OK || code == CURLE_OUT_OF_MEMORY)
+        wire_why_set(why, "the daemon is out of memory");
+    else
+        wire_why_set(why, "libcurl does not take the request: %s", curl_easy_strerror(code));
+    return FETCHPOOL_BUSY;
+}
+
+int transfer_create(struct transfer **out_transfer, const struct transfer_place *place,
+                    const struct request *request, const struct transfer_events *events, void *ctx,
+                    struct wire_why *why)
+{
+    struct pool_job job = {.pool = place->pool,
+                           .connection = place->connection,
+                           .on_done = on_job_done};
     struct transfer *transfer = calloc(1, sizeof *transfer);
-    wire_why_set(why, "the daemon is out of memory");
-    if (!transfer)
+    if (!transfer) {
+        pool_leave(&job);
+        wire_why_set(why, "the daemon is out of memory");
         return FETCHPOOL_BUSY;
+    }
     *transfer = (struct transfer){
-        .job = {.easy = curl_easy_init(), .on_done = on_job_done},
-        .pool = pool,
+        .job = job,
+        .pool = place->pool,
         .request = request,
         .events = events,
         .ctx = ctx,
         .started_ns = uv_hrtime(),
         .is_done = true,
     };
-    field_list_init(&transfer->fields, config->max_response_header_bytes);
-    field_list_init(&transfer->trailers, config->max_response_header_bytes);
+    transfer->job.easy = curl_easy_init();
+    transfer->job.detail = transfer->detail;
+    field_list_init(&transfer->fields, place->config->max_response_header_bytes);
+    field_list_init(&transfer->trailers, place->config->max_response_header_bytes);
     transfer->head.fields = &transfer->fields;
-    CURLcode code = transfer->job.easy ? prepare(transfer, config, waits) : CURLE_OUT_OF_MEMORY;
-    if (code != CURLE_OK || pool_add(pool, &transfer->job) < 0) {
-        if (code != CURLE_OUT_OF_MEMORY)
-            wire_why_set(why, "libcurl does not take the request: %s", curl_easy_strerror(code));
+    int code = start(transfer, place->config, why);
+    if (code != 0) {
         transfer_destroy(transfer);
-        return FETCHPOOL_BUSY;
+        return code;
     }
     transfer->is_done = false;
     *out_transfer = transfer;
@@ -189,10 +263,9 @@ void transfer_destroy(struct transfer *transfer)
         return;
     if (!transfer->is_done)
         pool_remove(transfer->pool, &transfer->job);
-    if (!transfer->is_done && transfer->connection)
-        pool_connection_nudge(transfer->pool, transfer->connection);
-    if (transfer->connection)
-        pool_connection_release(transfer->connection);
+    if (!transfer->is_done && transfer->sends > 0)
+        pool_connection_nudge(transfer->pool, transfer->job.connection);
+    pool_leave(&transfer->job);
     curl_easy_cleanup(transfer->job.easy);
     transfer_setup_finish(&transfer->setup);
     field_list_finish(&transfer->fields);

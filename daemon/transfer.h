@@ -27,14 +27,23 @@ struct transfer_head {
     const struct field_list *fields;
 };
 
+/* How far a transfer got that failed: what that says about sending the request again. */
+enum transfer_fate {
+    TRANSFER_FINAL,    /* nothing */
+    TRANSFER_UNPLACED, /* nothing was sent: the connection that it was placed on was of no use */
+    TRANSFER_UNSENT,   /* nothing was sent: the connection broke while it was opened */
+    TRANSFER_NOT_PROCESSED, /* it was sent, and the origin said that it did not look at it */
+    TRANSFER_UNANSWERED     /* it was sent, and no byte of an answer came */
+};
+
 struct transfer_result {
     int code; /* 0, or an enum fetchpool_code */
+    enum transfer_fate fate;
     struct wire_why why;
     bool is_expect_refused; /* the origin has not looked at it, but would without the question */
     struct pool_connection_info connection; /* zeros if none was used; views of the transfer's */
     bool is_connection_reused;
     /* Durations. Over a reused connection resolve, connect and tls are 0. */
-    uint64_t wait_us; /* for a connection that another transfer was opening */
     uint64_t resolve_us, connect_us, tls_us, first_byte_us;
 };
 
@@ -61,16 +70,26 @@ struct transfer_events {
     void (*on_done)(void *ctx, const struct transfer_result *result);
 };
 
-/*
- * 0 and a transfer on its way, or a code with the reason: nothing was sent then. `waits`: it may
- * wait for a connection that another transfer is opening.
- */
-int transfer_create(struct transfer **out_transfer, struct pool *pool, const struct config *config,
-                    const struct request *request, bool waits, const struct transfer_events *events,
-                    void *ctx, struct wire_why *why);
+/* What a transfer works with. Borrowed. */
+struct transfer_place {
+    struct pool *pool;
+    struct pool_connection *connection; /* a place on it, which the transfer takes over */
+    const struct config *config;
+};
 
-/* Has it neither a connection nor begun to open one? */
-bool transfer_is_waiting(const struct transfer *transfer);
+/* For pool_setup: what the configuration says about trust and ways. */
+CURLcode transfer_set_terms(CURL *easy, const struct config *config);
+
+/* Which connections the request can go over. */
+enum pool_kind transfer_kind(const struct request *request);
+
+/*
+ * 0 and a transfer on its way, or a code with the reason: nothing was sent then, and the place has
+ * been given back.
+ */
+int transfer_create(struct transfer **out_transfer, const struct transfer_place *place,
+                    const struct request *request, const struct transfer_events *events, void *ctx,
+                    struct wire_why *why);
 
 /*
  * Nobody takes the body for now, so it should not come. Returns false, and does nothing, over

@@ -12,26 +12,8 @@
 
 #include "request_field.h"
 
-/*
- * May libcurl send the request once more? It wants to when a connection of the pool turns out to
- * be dead, whatever the method.
- */
-static bool may_send_again(const struct transfer *transfer)
-{
-    const struct request *request = transfer->request;
-    if (transfer->upload_bytes > 0)
-        return false; /* these are gone */
-    switch (request->retry) {
-    case WIRE_RETRY_NEVER:
-        return false;
-    case WIRE_RETRY_ALWAYS:
-        return true;
-    case WIRE_RETRY_SAFE:
-        return request_is_idempotent(request);
-    }
-    return false;
-}
-
+/* Once: what libcurl wants to send again gets no socket, and what is to be sent again is sent by
+ * whoever made the transfer. */
 static int on_prerequest(void *ctx, char *remote_ip, char *local_ip, int remote_port,
                          int local_port)
 {
@@ -40,22 +22,15 @@ static int on_prerequest(void *ctx, char *remote_ip, char *local_ip, int remote_
     (void)local_ip;
     snprintf(peer, sizeof peer, strchr(remote_ip, ':') ? "[%s]:%d" : "%s:%d", remote_ip,
              remote_port);
-    struct pool_connection *connection = pool_connection_find(transfer->pool, transfer->job.easy,
-                                                              transfer->request->url.origin,
-                                                              local_port, peer);
-    if (!connection)
+    if (transfer->sends > 0 ||
+        pool_connection_use(&transfer->job, local_port, peer, &transfer->is_reused) < 0)
         return CURL_PREREQFUNC_ABORT;
-    if (transfer->sends > 0 && !may_send_again(transfer)) {
-        transfer->is_withheld = true;
-        return CURL_PREREQFUNC_ABORT;
-    }
-    if (transfer->connection)
-        pool_connection_release(transfer->connection);
-    transfer->connection = connection;
-    transfer->is_reused = pool_connection_use(transfer->pool, connection);
     transfer->sent_ns = uv_hrtime();
-    if (transfer->sends++ == 0)
-        transfer->events->on_sent(transfer->ctx);
+    if (!transfer->is_reused)
+        pool_connection_note_opening(transfer->job.connection,
+                                     (transfer->sent_ns - transfer->job.opening_ns) / NS_PER_US);
+    transfer->sends++;
+    transfer->events->on_sent(transfer->ctx);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -129,7 +104,8 @@ static int end_head(struct transfer *transfer)
     if (transfer->is_expect_refused)
         return -ECANCELED;
     transfer->has_head = true;
-    pool_connection_set_http(transfer->pool, transfer->connection, transfer->head.http);
+    pool_connection_note_answer(transfer->pool, transfer->job.connection, transfer->head.http,
+                                field_list_find(&transfer->fields, "Keep-Alive").data);
     if (has_bad_coding(transfer)) {
         transfer->stop_code = FETCHPOOL_DECODE;
         return -ECANCELED;

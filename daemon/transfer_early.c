@@ -45,6 +45,20 @@ bool transfer_is_answered_early(const struct transfer *transfer)
            !transfer->request->wants_decoding;
 }
 
+/*
+ * Over HTTP/2 an origin may answer well and end its stream while the upload still goes out. libcurl
+ * that meets the end while it sends takes it for a failure to send; the answer is whole if it is as
+ * long as it says.
+ */
+bool transfer_is_whole_anyway(const struct transfer *transfer, CURLcode code)
+{
+    if (code != CURLE_SEND_ERROR || !transfer->has_head || !transfer_is_over_http_2(transfer))
+        return false;
+    struct wire_str length = field_list_find(&transfer->fields, "Content-Length");
+    return length.data && strtoull(length.data, NULL, 10) == transfer->body_bytes &&
+           !transfer->request->wants_decoding;
+}
+
 bool transfer_met_own_reset(const struct transfer *transfer, CURLcode code)
 {
     return code == CURLE_HTTP2_STREAM && is_early(transfer) && transfer_is_over_http_2(transfer) &&

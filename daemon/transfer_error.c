@@ -70,7 +70,10 @@ static int broke(const struct transfer_failure *failure, const char *authority,
     char cause[256];
     if (!failure->is_sent)
         return connect_failed(failure, authority, why);
-    cause_of(failure, cause, sizeof cause);
+    if (failure->death)
+        snprintf(cause, sizeof cause, "%s", failure->death);
+    else
+        cause_of(failure, cause, sizeof cause);
     if (failure->has_head) {
         wire_why_set(why, "the answer of %s ended early: %s", authority, cause);
         return FETCHPOOL_TRUNCATED;
@@ -94,13 +97,6 @@ static int not_http(const struct transfer_failure *failure, const char *authorit
 static int stopped_by_us(const struct transfer_failure *failure, const char *authority,
                          struct wire_why *why)
 {
-    if (failure->is_withheld) {
-        wire_why_set(why,
-                     "%s closed the connection or the stream before its answer; %s is not "
-                     "sent twice",
-                     authority, failure->request->method);
-        return FETCHPOOL_CLOSED;
-    }
     if (failure->is_head_too_large) {
         wire_why_set(why, "the header fields of %s are larger than %zu bytes", authority,
                      failure->max_head_bytes);
@@ -189,7 +185,9 @@ static int translate(const struct transfer_failure *failure, const char *authori
     case CURLE_PARTIAL_FILE:
     case CURLE_HTTP2_STREAM:
         return broke(failure, authority, out_why);
-    case CURLE_HTTP2:
+    case CURLE_HTTP2: /* without a word of libcurl's it is the end of the connection */
+        return failure->detail[0] ? not_http(failure, authority, out_why)
+                                  : broke(failure, authority, out_why);
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_TOO_LARGE:
@@ -198,9 +196,6 @@ static int translate(const struct transfer_failure *failure, const char *authori
         wire_why_set(out_why, "the content coding of %s cannot be undone: %s", authority,
                      detail_of(failure));
         return FETCHPOOL_DECODE;
-    case CURLE_SEND_FAIL_REWIND:
-        wire_why_set(out_why, "%s closed the connection; an upload is not sent twice", authority);
-        return FETCHPOOL_CLOSED;
     case CURLE_ABORTED_BY_CALLBACK:
     case CURLE_WRITE_ERROR:
     case CURLE_OUT_OF_MEMORY:
@@ -211,20 +206,30 @@ static int translate(const struct transfer_failure *failure, const char *authori
     }
 }
 
-/*
- * libcurl sends a request again when a connection of the pool was dead, and may fail to open the
- * next one. That failure is no longer the whole story: the first origin has seen the request.
- */
+/* libcurl wanted to send it again and got no socket: what it says of that is not the reason. */
+static int withheld(const struct transfer_failure *failure, const char *authority,
+                    struct wire_why *out_why)
+{
+    if (failure->is_not_processed) {
+        wire_why_set(out_why, "%s did not process it: it refused the stream or is going away",
+                     authority);
+        return FETCHPOOL_NOT_PROCESSED;
+    }
+    wire_why_set(out_why, "%s closed the connection before its answer%s%s", authority,
+                 failure->death ? ": " : "", failure->death ? failure->death : "");
+    return FETCHPOOL_CLOSED;
+}
+
 int transfer_error_translate(const struct transfer_failure *failure, struct wire_why *out_why)
 {
     char authority[AUTHORITY_BYTES];
-    struct wire_why why;
     transfer_error_authority(failure->request, authority, sizeof authority);
-    int code = translate(failure, authority, &why);
-    *out_why = why;
-    if (!failure->is_sent || code >= FETCHPOOL_TIMEOUT_SENT)
-        return code;
-    wire_why_set(out_why, "%s closed the connection before its answer; sent again: %s", authority,
-                 why.text);
-    return FETCHPOOL_CLOSED;
+    if (failure->is_unplaced) {
+        wire_why_set(out_why, "the connections to %s are closed as soon as they are to be used",
+                     authority);
+        return FETCHPOOL_NOT_PROCESSED;
+    }
+    if (failure->is_withheld)
+        return withheld(failure, authority, out_why);
+    return translate(failure, authority, out_why);
 }

@@ -14,10 +14,13 @@ struct transfer_failure {
     CURL *easy;
     const char *detail; /* libcurl's own sentence, "" if none */
     const struct request *request;
-    bool is_sent;     /* the request was about to be written, or more */
-    bool has_head;    /* the whole head of the answer was in */
-    bool has_answer;  /* at least a byte of the answer was in */
-    bool is_withheld; /* libcurl wanted to send it again and was stopped */
+    bool is_sent;          /* the request was about to be written, or more */
+    bool has_head;         /* the whole head of the answer was in */
+    bool has_answer;       /* at least a byte of the answer was in */
+    bool is_withheld;      /* libcurl wanted to send it again, and could not */
+    bool is_unplaced;      /* its connection was of no use; it is not sent */
+    bool is_not_processed; /* the origin said that it did not look at it */
+    const char *death;     /* NULL, or why the connection was given up */
     bool is_head_too_large;
     bool is_length_ambiguous;
     bool lacks_socket; /* no descriptor was left to connect with */

@@ -16,7 +16,6 @@ struct transfer {
     struct transfer_setup setup;
     char detail[CURL_ERROR_SIZE];
 
-    struct pool_connection *connection; /* NULL until the request is sent */
     bool is_reused;
     char peer[POOL_PEER_BYTES]; /* once the connection is released */
     unsigned sends;             /* how often libcurl has been about to write the request */
@@ -28,7 +27,6 @@ struct transfer {
     bool is_expect_refused; /* the answer was 417, and nothing of the upload had been sent */
     int stop_code;          /* of on_body: why we ended it */
     struct wire_why stop_why;
-    bool is_withheld;
     bool is_head_too_large;
     bool is_length_ambiguous;
     bool is_enough; /* the answer is all there, and libcurl was made to stop */
@@ -58,5 +56,7 @@ bool transfer_is_over_http_2(const struct transfer *transfer);
  * there?
  */
 bool transfer_is_answered_early(const struct transfer *transfer);
+/* Did libcurl fail to send more of an upload whose answer is all there? */
+bool transfer_is_whole_anyway(const struct transfer *transfer, CURLcode code);
 /* Is this error libcurl's own doing, and the answer all there? */
 bool transfer_met_own_reset(const struct transfer *transfer, CURLcode code);

@@ -36,16 +36,15 @@ static void measure_opening(const struct transfer *transfer, struct transfer_res
     uint64_t left_us = difference(transfer->sent_ns, transfer->job.opening_ns) / NS_PER_US;
     out_result->tls_us = take_share(&left_us, difference(secured, connected));
     out_result->connect_us = take_share(&left_us, difference(connected, resolved));
-    out_result->resolve_us = take_share(&left_us, difference(resolved, out_result->wait_us));
+    uint64_t waited_us = difference(transfer->job.opening_ns, transfer->started_ns) / NS_PER_US;
+    out_result->resolve_us = take_share(&left_us, difference(resolved, waited_us));
 }
 
 void transfer_measure(const struct transfer *transfer, struct transfer_result *out_result)
 {
-    if (transfer->connection)
-        out_result->connection = pool_connection_info(transfer->connection);
+    if (transfer->job.connection && transfer->sends > 0)
+        out_result->connection = pool_connection_info(transfer->job.connection);
     out_result->is_connection_reused = transfer->is_reused;
-    uint64_t began_ns = transfer->is_reused ? transfer->sent_ns : transfer->job.opening_ns;
-    out_result->wait_us = difference(began_ns, transfer->started_ns) / NS_PER_US;
     if (!transfer->is_reused)
         measure_opening(transfer, out_result);
     if (transfer->answered_ns)
@@ -57,9 +56,7 @@ void transfer_describe_step(const struct transfer *transfer, struct wire_why *ou
 {
     char authority[300];
     transfer_error_authority(transfer->request, authority, sizeof authority);
-    if (transfer_is_waiting(transfer))
-        wire_why_set(out_step, "waiting for a connection to %s", authority);
-    else if (transfer->has_head)
+    if (transfer->has_head)
         wire_why_set(out_step, "the body from %s", authority);
     else if (transfer->sends > 0)
         wire_why_set(out_step, "the answer of %s", authority);

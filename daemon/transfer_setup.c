@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transfer.h"
+
 /* The first failure is kept and ends the rest. */
 #define SET(option, value)                                                                         \
     do {                                                                                           \
@@ -160,6 +162,18 @@ static long http_version_of(const struct request *request)
     return CURL_HTTP_VERSION_2TLS;
 }
 
+enum pool_kind transfer_setup_kind(const struct request *request)
+{
+    switch (http_version_of(request)) {
+    case CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE:
+        return POOL_HTTP_2;
+    case CURL_HTTP_VERSION_2TLS:
+        return request->url.is_tls ? POOL_EITHER : POOL_HTTP_1;
+    default:
+        return POOL_HTTP_1;
+    }
+}
+
 /* ---- TLS ------------------------------------------------------------------------------------ */
 
 static struct curl_blob blob_of(char *pem)
@@ -167,22 +181,32 @@ static struct curl_blob blob_of(char *pem)
     return (struct curl_blob){.data = pem, .len = strlen(pem), .flags = CURL_BLOB_NOCOPY};
 }
 
-static CURLcode set_tls(CURL *easy, const struct request *request, const struct config *config)
+CURLcode transfer_set_terms(CURL *easy, const struct config *config)
 {
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(CURLOPT_SSL_VERIFYPEER, request->is_tls_unverified ? 0L : 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, request->is_tls_unverified ? 0L : 2L);
+    SET(CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(CURLOPT_PROXY, config->proxy_url ? config->proxy_url : ""); /* "": no variable counts */
+    SET(CURLOPT_NOPROXY, "");
+    if (!config->ca_file)
+        return CURLE_OK;
+    SET(CURLOPT_CAINFO, config->ca_file);
+    SET(CURLOPT_CAPATH, NULL);
+    SET(CURLOPT_PROXY_CAINFO, config->ca_file);
+    SET(CURLOPT_PROXY_CAPATH, NULL);
+    return CURLE_OK;
+}
+
+static CURLcode set_tls(CURL *easy, const struct request *request)
+{
+    if (request->is_tls_unverified) {
+        SET(CURLOPT_SSL_VERIFYPEER, 0L);
+        SET(CURLOPT_SSL_VERIFYHOST, 0L);
+    }
     if (request->tls_ca) {
         struct curl_blob ca = blob_of(request->tls_ca);
         SET(CURLOPT_CAINFO_BLOB, &ca);
         SET(CURLOPT_CAPATH, NULL); /* is looked at beside the blob */
-    } else if (config->ca_file) {
-        SET(CURLOPT_CAINFO, config->ca_file);
-        SET(CURLOPT_CAPATH, NULL);
-    }
-    if (config->ca_file) {
-        SET(CURLOPT_PROXY_CAINFO, config->ca_file);
-        SET(CURLOPT_PROXY_CAPATH, NULL);
     }
     if (request->tls_cert) {
         struct curl_blob cert = blob_of(request->tls_cert), key = blob_of(request->tls_key);
@@ -220,12 +244,11 @@ static CURLcode set_url(struct transfer_setup *setup, CURL *easy, const struct r
 
 /* ---- All ------------------------------------------------------------------------------------ */
 
-/* Connections that carry an identity are neither taken from the pool nor given to it. */
+/* Connections that carry an identity are for one request. */
 static CURLcode set_sharing(CURL *easy, const struct request *request)
 {
     if (!request_has_identity(request))
         return CURLE_OK;
-    SET(CURLOPT_FRESH_CONNECT, 1L);
     SET(CURLOPT_FORBID_REUSE, 1L);
     SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
     return CURLE_OK;
@@ -236,8 +259,8 @@ static CURLcode set_common(CURL *easy, const struct request *request)
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 0L); /* a redirect is a request of its own: see fetch */
-    SET(CURLOPT_PROXY, request->proxy ? request->proxy : ""); /* "": no variable is looked at */
-    SET(CURLOPT_NOPROXY, "");
+    if (request->is_proxy_clients)
+        SET(CURLOPT_PROXY, request->proxy);
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     SET(CURLOPT_UNRESTRICTED_AUTH, 0L);
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
@@ -259,7 +282,9 @@ CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
                               const struct request *request, const struct config *config)
 {
     setup->expects_continue = asks_first(request, config);
-    CURLcode code = set_common(easy, request);
+    CURLcode code = transfer_set_terms(easy, config);
+    if (code == CURLE_OK)
+        code = set_common(easy, request);
     if (code == CURLE_OK && setup->expects_continue)
         code = curl_easy_setopt(easy, CURLOPT_EXPECT_100_TIMEOUT_MS,
                                 (long)config->expect_timeout_ms);
@@ -270,7 +295,7 @@ CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
     if (code == CURLE_OK)
         code = set_fields(setup, easy, request);
     if (code == CURLE_OK)
-        code = set_tls(easy, request, config);
+        code = set_tls(easy, request);
     if (code == CURLE_OK)
         code = set_sharing(easy, request);
     return code;

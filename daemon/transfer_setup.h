@@ -7,6 +7,7 @@
 #include <curl/curl.h>
 
 #include "config.h"
+#include "pool.h"
 #include "request.h"
 
 /* What the handle refers to and does not copy; it must outlive the handle. */
@@ -15,6 +16,9 @@ struct transfer_setup {
     struct curl_slist *connect_to;
     bool expects_continue; /* over HTTP/1.1 the origin is asked before an upload is sent */
 };
+
+/* Which connections it can go over. */
+enum pool_kind transfer_setup_kind(const struct request *request);
 
 /* CURLE_OK, or what libcurl refused. transfer_setup_finish() after the handle's clean-up. */
 CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,

@@ -63,16 +63,17 @@ enum fetchpool_code {
     FETCHPOOL_DUPLICATE_ID = 5,   /* cannot happen through this library */
 
     /* Not sent: no byte of the request reached an origin that could act on it. Safe to repeat. */
-    FETCHPOOL_BUSY = 100,
-    FETCHPOOL_QUEUE_TIMEOUT = 101,
+    FETCHPOOL_BUSY = 100, /* too many requests wait already, or the daemon has no memory for it */
+    FETCHPOOL_QUEUE_TIMEOUT = 101, /* its turn did not come; the message says what held it up */
     FETCHPOOL_RESOLVE = 102,
-    FETCHPOOL_CONNECT = 103,
+    FETCHPOOL_CONNECT = 103, /* also where others have failed of late: it was not tried then */
     FETCHPOOL_TLS = 104,
     FETCHPOOL_TIMEOUT = 105, /* a deadline passed before the request was sent */
     FETCHPOOL_SHUTTING_DOWN = 106,
     FETCHPOOL_PROXY = 107,
     FETCHPOOL_CANCELLED = 108,
-    FETCHPOOL_NOT_PROCESSED = 109, /* the origin said that it did not look at it */
+    FETCHPOOL_NOT_PROCESSED = 109, /* the origin said that it did not look at it, by refusing its
+                                      HTTP/2 stream or by a GOAWAY; the daemon has repeated it */
 
     /* Maybe processed: the origin may have acted on it. Repeat only what may be done twice. */
     FETCHPOOL_TIMEOUT_SENT = 200, /* a deadline passed after the request was sent */
@@ -201,8 +202,10 @@ int fetchpool_request_set_body(struct fetchpool_request *request, const void *by
  * timeout      the whole request, from its arrival at the daemon to the last byte. The call itself
  *              returns at most FETCHPOOL_GRACE_MS later, even if the daemon hangs; the time that it
  *              spends in the caller's functions comes on top.
- * queue        the wait for a free place in the daemon
- * connect      name look-up, TCP and TLS together, anew for each redirect
+ * queue        the wait for its turn in the daemon, where a limit on connections or requests holds
+ *              it up; FETCHPOOL_QUEUE_TIMEOUT. Anew for each redirect, and for each repeat by the
+ *              daemon; so are connect and first_byte
+ * connect      name look-up, TCP and TLS together, also where another request does these
  * first_byte   from the start of sending the request, its body included, to the end of the
  *              answer's header fields; of a streamed upload, from its end
  * idle         between two bytes of the answer, or of an upload that the origin takes
@@ -256,10 +259,17 @@ enum fetchpool_http {
 };
 int fetchpool_request_set_http(struct fetchpool_request *request, enum fetchpool_http version);
 
+/*
+ * What the daemon may send again by itself: at most twice, at once, on a new connection, inside the
+ * request's deadlines, and within a budget of the origin ([pool] retry_budget). What the origin may
+ * have acted on, only if not a line of an answer came; a streamed upload only while nothing of it
+ * is gone. An error means that this was done already.
+ */
 enum fetchpool_retry {
-    FETCHPOOL_RETRY_SAFE = 0, /* where the origin cannot have acted on it, or may do so twice */
+    FETCHPOOL_RETRY_SAFE = 0, /* what the origin cannot have acted on, of any method; and the
+                                 idempotent ones: GET, HEAD, OPTIONS, TRACE, PUT, DELETE */
     FETCHPOOL_RETRY_NEVER = 1,
-    FETCHPOOL_RETRY_ALWAYS = 2
+    FETCHPOOL_RETRY_ALWAYS = 2 /* every method: a POST may reach the origin more than once */
 };
 int fetchpool_request_set_retry(struct fetchpool_request *request, enum fetchpool_retry retry);
 
@@ -460,11 +470,12 @@ const char *fetchpool_connection_peer(const struct fetchpool_response *response)
 
 /*
  * Where the time went, in microseconds, as the daemon measured it. The phases are durations, not
- * points in time; over a reused connection resolve, connect and tls are 0. With redirects they are
- * sums. What `total` has beyond their sum is the transfer of the body.
+ * points in time; over a reused connection resolve, connect and tls are 0. With redirects, and
+ * where the daemon sent the request again, they are sums. What `total` has beyond their sum is the
+ * transfer of the body.
  */
 struct fetchpool_timing {
-    uint64_t queue_us;      /* waiting for a place or for a connection that another was opening */
+    uint64_t queue_us;      /* waiting for a turn or for a connection that another was opening */
     uint64_t resolve_us;    /* name look-up */
     uint64_t connect_us;    /* TCP */
     uint64_t tls_us;        /* TLS handshake */
@@ -556,8 +567,8 @@ void fetchpool_cancel(struct fetchpool_call *call);
 
 /*
  * Calls one of the daemon's informative methods: "hello", "ping", "stats", "connections",
- * "clients". What it returned is in fetchpool_result(). Blocks at most timeout_ms; 0 means
- * FETCHPOOL_QUERY_TIMEOUT_MS. Returned, owned and freed like a fetch's response.
+ * "origins", "clients". What it returned is in fetchpool_result(). Blocks at most timeout_ms; 0
+ * means FETCHPOOL_QUERY_TIMEOUT_MS. Returned, owned and freed like a fetch's response.
  */
 struct fetchpool_response *fetchpool_query(struct fetchpool *client, const char *method,
                                            uint32_t timeout_ms);

@@ -271,4 +271,6 @@ void wire_put_text(struct buffer *buffer, const char *text);
 void wire_put_str(struct buffer *buffer, struct wire_str str);
 void wire_put_any(struct buffer *buffer, struct wire_str bytes); /* bin if it is not UTF-8 */
 void wire_put_unsigned(struct buffer *buffer, uint64_t number);
+void wire_put_real(struct buffer *buffer, double number);
+void wire_put_nil(struct buffer *buffer);
 void wire_put_boolean(struct buffer *buffer, bool boolean);

@@ -8,19 +8,19 @@ cd "$(dirname "$0")/.."
 # A line is a floor; a room is all files that begin with its name: "pool" is pool.[ch] and
 # pool_*.[ch]. Rooms of one floor do not know each other.
 floors='
-log stats url field_list loop_meter console socket_path framer byte_queue stall memory_keeper
-config offence listener conn
-request
+log stats url field_list loop_meter console socket_path framer byte_queue stall memory_keeper admission histogram idle_limit breaker retry_budget request_limit
+config offence listener conn origin
+request descriptors
 pool
-transfer
+transfer dispatch
 fetch
-report
+report warm
 session
 server
 options
 main
 '
-uv_rooms='stall memory_keeper listener conn pool transfer fetch loop_meter session server'
+uv_rooms='stall memory_keeper listener conn pool transfer dispatch fetch warm loop_meter session server'
 curl_rooms='pool transfer url'
 
 failed=0

@@ -12,14 +12,18 @@ static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 static const char *_Atomic file_to_remove;
 static const char *_Atomic clearing;
+static void (*_Atomic give_back)(void);
 
 /* The default action is back when this runs (SA_RESETHAND), and comes when it returns. */
 static void clean_up(int number)
 {
     const char *file = atomic_load(&file_to_remove);
     const char *bytes = atomic_load(&clearing);
+    void (*restore)(void) = atomic_load(&give_back);
     if (file)
         unlink(file);
+    if (restore)
+        restore();
     ssize_t written = bytes ? write(STDERR_FILENO, bytes, strlen(bytes)) : 0;
     (void)written; /* a terminal that is gone needs no clearing */
     raise(number);
@@ -64,4 +68,9 @@ void interrupt_set_file(const char *path)
 void interrupt_set_clearing(const char *bytes)
 {
     atomic_store(&clearing, bytes);
+}
+
+void interrupt_set_restore(void (*restore)(void))
+{
+    atomic_store(&give_back, restore);
 }

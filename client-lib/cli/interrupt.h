@@ -1,7 +1,7 @@
 /*
  * interrupt: what a signal that ends the command must not leave behind: a temporary file, a
- * half-drawn line. The process then dies by that signal, and its socket with it, which cancels at
- * the daemon whatever still ran.
+ * half-drawn line, a screen that the command has taken over. The process then dies by that signal,
+ * and its socket with it, which cancels at the daemon whatever still ran.
  */
 #pragma once
 
@@ -19,3 +19,9 @@ void interrupt_set_file(const char *path);
 
 /* Bytes that clear what is drawn on standard error; borrowed for good. NULL: nothing is drawn. */
 void interrupt_set_clearing(const char *bytes);
+
+/*
+ * What gives back a terminal that was taken over: it must be fit for a signal handler. NULL: none
+ * was.
+ */
+void interrupt_set_restore(void (*restore)(void));

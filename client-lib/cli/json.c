@@ -2,12 +2,18 @@
 #include "json.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #define INDENT 2
+
+/* Digits that every decimal number keeps on its way through a double: 0.9 stays 0.9. */
+#define DIGITS 15
+
+#define FLAGS (JSON_INDENT(INDENT) | JSON_REAL_PRECISION(DIGITS) | JSON_ENCODE_ANY)
 
 static json_t *convert(const struct fetchpool_value *value);
 
@@ -58,6 +64,12 @@ static json_t *convert_map(const struct fetchpool_value *value)
     return NULL;
 }
 
+/* JSON has neither infinities nor NaN. */
+static json_t *convert_real(double real)
+{
+    return isfinite(real) ? json_real(real) : json_null();
+}
+
 static json_t *convert(const struct fetchpool_value *value)
 {
     switch (fetchpool_value_type(value)) {
@@ -68,7 +80,7 @@ static json_t *convert(const struct fetchpool_value *value)
     case FETCHPOOL_INTEGER:
         return json_integer(fetchpool_value_integer(value));
     case FETCHPOOL_REAL:
-        return json_real(fetchpool_value_real(value));
+        return convert_real(fetchpool_value_real(value));
     case FETCHPOOL_STRING:
         return convert_string(fetchpool_value_string(value), fetchpool_value_length(value));
     case FETCHPOOL_ARRAY:
@@ -87,8 +99,7 @@ static int append(const char *bytes, size_t length, void *buffer)
 void json_render(struct buffer *buffer, const struct fetchpool_value *value)
 {
     json_t *json = convert(value);
-    int result =
-        json ? json_dump_callback(json, append, buffer, JSON_INDENT(INDENT) | JSON_ENCODE_ANY) : -1;
+    int result = json ? json_dump_callback(json, append, buffer, FLAGS) : -1;
     json_decref(json);
     if (result < 0 && buffer->error == 0)
         buffer->error = -ENOMEM;

@@ -11,6 +11,7 @@
 #include "interrupt.h"
 #include "options.h"
 #include "report.h"
+#include "top.h"
 #include "transfer.h"
 #include "usage.h"
 
@@ -29,8 +30,13 @@ static int run(const struct options *options)
         complaint_show(EXIT_CODE_MEMORY, "out of memory");
         return EXIT_CODE_MEMORY;
     }
-    int exit_code = options->action == ACTION_REPORT ? report_run(client, options)
-                                                     : fetch_all(client, options);
+    int exit_code;
+    if (options->action == ACTION_REPORT)
+        exit_code = report_run(client, options);
+    else if (options->action == ACTION_TOP)
+        exit_code = top_run(client, options);
+    else
+        exit_code = fetch_all(client, options);
     fetchpool_close(client);
     return exit_code;
 }
@@ -45,6 +51,7 @@ static int act(const struct options *options)
                                                                                    : EXIT_CODE_OK;
     case ACTION_FETCH:
     case ACTION_REPORT:
+    case ACTION_TOP:
         return run(options);
     }
     return EXIT_CODE_USAGE;

@@ -9,6 +9,7 @@
 
 #include "data.h"
 #include "exitcode.h"
+#include "options_check.h"
 #include "usage.h"
 
 #define MAX_FORMAT_BYTES ((size_t)1 << 20)
@@ -28,6 +29,8 @@ enum {
     OPTION_CACERT,
     OPTION_KEY,
     OPTION_JSON,
+    OPTION_INTERVAL,
+    OPTION_COUNT,
     OPTION_SOCKET
 };
 
@@ -69,6 +72,8 @@ static const struct option words[] = {
     {"insecure", no_argument, NULL, 'k'},
     {"write-out", required_argument, NULL, 'w'},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"interval", required_argument, NULL, OPTION_INTERVAL},
+    {"count", required_argument, NULL, OPTION_COUNT},
     {"socket", required_argument, NULL, OPTION_SOCKET},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
@@ -102,6 +107,14 @@ static int read_seconds(uint32_t *out_ms, const char *option, const char *text)
     return EXIT_CODE_OK;
 }
 
+static int read_interval(uint32_t *out_ms, const char *text)
+{
+    int result = read_seconds(out_ms, "--interval", text);
+    if (result == EXIT_CODE_OK && *out_ms < INTERVAL_LEAST_MS)
+        return usage_wrong("option --interval: expected 0.1 seconds or more, not '%s'", text);
+    return result;
+}
+
 static int read_count(int32_t *out_count, const char *option, const char *text)
 {
     char *end;
@@ -111,6 +124,14 @@ static int read_count(int32_t *out_count, const char *option, const char *text)
         return usage_wrong("option %s: expected a number, not '%s'", option, text);
     *out_count = (int32_t)count;
     return EXIT_CODE_OK;
+}
+
+static int read_frame_count(int32_t *out_count, const char *text)
+{
+    int result = read_count(out_count, "--count", text);
+    if (result == EXIT_CODE_OK && *out_count < 1)
+        return usage_wrong("option --count: expected 1 or more, not '%s'", text);
+    return result;
 }
 
 /* Bytes, or a number of curl's units, which are powers of 1024. */
@@ -249,6 +270,10 @@ static int read_special(struct options *options, int option)
         return read_count(&options->max_redirects, "--max-redirs", optarg);
     case OPTION_MAX_FILESIZE:
         return read_size(&options->max_body_bytes, "--max-filesize", optarg);
+    case OPTION_INTERVAL:
+        return read_interval(&options->interval_ms, optarg);
+    case OPTION_COUNT:
+        return read_frame_count(&options->frame_count, optarg);
     case 'N': /* nothing is ever held back */
         return EXIT_CODE_OK;
     case 'w':
@@ -281,47 +306,6 @@ static int read_option(struct options *options, int option)
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
-static bool is_report(const char *word)
-{
-    static const char *const subjects[] = {"ping", "stats", "connections", "clients"};
-    for (size_t i = 0; word && i < sizeof subjects / sizeof subjects[0]; i++) {
-        if (strcmp(word, subjects[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int check_report(struct options *options)
-{
-    options->action = ACTION_REPORT;
-    options->subject = options->urls[0];
-    if (options->url_count > 1)
-        return usage_wrong("%s takes no argument, but there is '%s'", options->subject,
-                           options->urls[1]);
-    return EXIT_CODE_OK;
-}
-
-static int check(struct options *options)
-{
-    if (options->action != ACTION_FETCH)
-        return EXIT_CODE_OK;
-    if (is_report(options->urls[0]))
-        return check_report(options);
-    if (options->url_count == 0)
-        return usage_wrong("no URL given");
-    if (options->is_json)
-        return usage_wrong("--json is for ping, stats, connections and clients");
-    if (options->is_head && (options->body.exists || options->upload_count > 0))
-        return usage_wrong("-I and data cannot go together: a HEAD request has none");
-    if (options->body.exists && options->upload_count > 0)
-        return usage_wrong("-d and -T cannot go together: a request has one body");
-    for (size_t i = 0; i < options->url_count; i++) {
-        if (!*options->urls[i])
-            return usage_wrong("a URL is empty");
-    }
-    return EXIT_CODE_OK;
-}
-
 int options_read(struct options *out_options, int argc, char **argv)
 {
     *out_options = (struct options){.max_redirects = MAX_REDIRECTS_DEFAULT};
@@ -335,7 +319,7 @@ int options_read(struct options *out_options, int argc, char **argv)
     }
     out_options->urls = argv + optind;
     out_options->url_count = (size_t)(argc - optind);
-    return check(out_options);
+    return options_check(out_options);
 }
 
 void options_finish(struct options *options)

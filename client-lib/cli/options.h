@@ -21,7 +21,8 @@
 
 enum action {
     ACTION_FETCH,
-    ACTION_REPORT, /* ping, stats, connections, clients */
+    ACTION_REPORT, /* ping, stats, connections, origins, clients */
+    ACTION_TOP,
     ACTION_HELP,
     ACTION_VERSION
 };
@@ -54,6 +55,8 @@ struct options {
     const char *key_file;
     uint32_t timeout_ms;
     uint32_t connect_timeout_ms;
+    uint32_t interval_ms;    /* of top */
+    int32_t frame_count;     /* of top; 0: no bound */
     uint64_t max_body_bytes; /* 0: no bound */
     int32_t max_redirects;   /* negative: no bound */
     enum fetchpool_http http;
@@ -68,6 +71,10 @@ struct options {
     bool is_insecure;
     bool is_json;
 };
+
+/* Of top, without --interval; and the shortest that it may be: what asks more often is a load. */
+#define INTERVAL_DEFAULT_MS 1000
+#define INTERVAL_LEAST_MS   100
 
 /*
  * Reads the command line. EXIT_CODE_OK, or the exit code with which to end: what is wrong has been

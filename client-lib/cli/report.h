@@ -1,4 +1,4 @@
-/* report: ping, stats, connections and clients: what the daemon says of itself, shown. */
+/* report: ping, stats, connections, origins and clients: what the daemon says of itself, shown. */
 #pragma once
 
 #include "options.h"

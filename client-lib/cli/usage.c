@@ -8,7 +8,8 @@
 
 const char usage_text[] =
     "Usage: fetchpool [options] URL...\n"
-    "       fetchpool ping | stats | connections | clients [--json] [--socket PATH]\n"
+    "       fetchpool ping | stats | connections | origins | clients [--json] [--socket PATH]\n"
+    "       fetchpool top [--interval SECONDS] [--count N] [--socket PATH]\n"
     "\n"
     "Fetches URLs over the connections that fetchpoold keeps open. The options are curl's:\n"
     "\n"
@@ -48,6 +49,8 @@ const char usage_text[] =
     "%{connection_id},\n"
     "                             %{reused}, %{connection_requests}, %{connection_age}\n"
     "      --json                 a report as JSON\n"
+    "      --interval SECONDS     between two looks of top (1)\n"
+    "      --count N              so many of them, then the end\n"
     "      --socket PATH          the daemon's socket\n"
     "  -V, --version\n"
     "  -h, --help\n"

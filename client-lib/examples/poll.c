@@ -17,6 +17,8 @@ static int on_body(void *url, const void *bytes, size_t length)
     return 0;
 }
 
+static int failures;
+
 static void on_done(void *url, struct fetchpool_call *call, struct fetchpool_response *answer)
 {
     (void)call;
@@ -24,7 +26,8 @@ static void on_done(void *url, struct fetchpool_call *call, struct fetchpool_res
         printf("%s %d, %llu bytes\n", (const char *)url, fetchpool_status(answer),
                (unsigned long long)fetchpool_body_bytes(answer));
     else
-        printf("%s %s\n", (const char *)url, fetchpool_error_message(answer));
+        fprintf(stderr, "%s %s\n", (const char *)url, fetchpool_error_message(answer));
+    failures += fetchpool_error_code(answer) != 0;
     fetchpool_response_free(answer);
 }
 
@@ -36,7 +39,8 @@ int main(int argc, char **argv)
         fetchpool_request_set_on_body(request, on_body, argv[i]);
         int code = fetchpool_submit(pool, request, on_done, argv[i], NULL);
         if (code != 0)
-            fprintf(stderr, "%s: %s\n", argv[i], fetchpool_code_name(code));
+            fprintf(stderr, "%s %s\n", argv[i], fetchpool_code_name(code));
+        failures += code != 0;
         fetchpool_request_free(request);
     }
     /* Other descriptors of the program's would stand beside this one. */
@@ -46,6 +50,6 @@ int main(int argc, char **argv)
             break;
         fetchpool_process(pool);
     }
-    fetchpool_close(pool);
-    return 0;
+    fetchpool_close(pool); /* ends what is still in flight: on_done counts it */
+    return failures != 0;
 }

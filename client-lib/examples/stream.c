@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static int finish(FILE *file, const struct fetchpool_response *answer)
+static int finish(FILE *file, const struct fetchpool_response *answer, int is_put)
 {
     int failed = fetchpool_error_code(answer) != 0;
     if (failed)
         fprintf(stderr, "%s\n", fetchpool_error_message(answer));
+    else if (is_put)
+        printf("%d\n", fetchpool_status(answer));
     else
         printf("%d, %llu bytes\n", fetchpool_status(answer),
                (unsigned long long)fetchpool_body_bytes(answer));
@@ -44,7 +46,7 @@ int main(int argc, char **argv)
     else
         fetchpool_request_set_output_file(request, file);
     struct fetchpool_response *answer = fetchpool_fetch(pool, request);
-    int failed = finish(file, answer);
+    int failed = finish(file, answer, is_put);
     fetchpool_response_free(answer);
     fetchpool_request_free(request);
     fetchpool_close(pool);

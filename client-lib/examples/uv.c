@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <uv.h>
 
+static int failures;
+
 static void on_done(void *url, struct fetchpool_call *call, struct fetchpool_response *answer)
 {
     (void)call;
@@ -14,7 +16,8 @@ static void on_done(void *url, struct fetchpool_call *call, struct fetchpool_res
         printf("%s %d, %llu bytes\n", (const char *)url, fetchpool_status(answer),
                (unsigned long long)fetchpool_body_bytes(answer));
     else
-        printf("%s %s\n", (const char *)url, fetchpool_error_message(answer));
+        fprintf(stderr, "%s %s\n", (const char *)url, fetchpool_error_message(answer));
+    failures += fetchpool_error_code(answer) != 0;
     fetchpool_response_free(answer);
 }
 
@@ -36,7 +39,10 @@ int main(int argc, char **argv)
         return 1;
     for (int i = 1; i < argc; i++) {
         struct fetchpool_request *request = fetchpool_request_create(NULL, argv[i]);
-        fetchpool_submit(pool, request, on_done, argv[i], NULL);
+        int code = fetchpool_submit(pool, request, on_done, argv[i], NULL);
+        if (code != 0)
+            fprintf(stderr, "%s %s\n", argv[i], fetchpool_code_name(code));
+        failures += code != 0;
         fetchpool_request_free(request);
     }
     if (fetchpool_in_flight(pool) > 0)
@@ -46,5 +52,5 @@ int main(int argc, char **argv)
     uv_run(loop, UV_RUN_DEFAULT);
     uv_loop_close(loop);
     fetchpool_close(pool); /* after the loop has let go of its descriptor */
-    return 0;
+    return failures != 0;
 }

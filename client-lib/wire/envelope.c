@@ -250,6 +250,18 @@ void wire_put_unsigned(struct buffer *buffer, uint64_t number)
     msgpack_pack_uint64(&packer, number);
 }
 
+void wire_put_real(struct buffer *buffer, double number)
+{
+    msgpack_packer packer = wire_packer(buffer);
+    msgpack_pack_double(&packer, number);
+}
+
+void wire_put_nil(struct buffer *buffer)
+{
+    msgpack_packer packer = wire_packer(buffer);
+    msgpack_pack_nil(&packer);
+}
+
 void wire_put_boolean(struct buffer *buffer, bool boolean)
 {
     msgpack_packer packer = wire_packer(buffer);

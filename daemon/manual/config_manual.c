@@ -21,12 +21,19 @@ static const char head[] =
     "Sizes are in bytes, or have one of the suffixes KiB, MiB and GiB. Durations have one of the "
     "suffixes ms, s, m, h and d.\n\n";
 
+static const char origins[] =
+    "# [origin \"https://HOST\"]\n\n"
+    "One section for each origin of which more is to be said, named by scheme, host and, if it is "
+    "not the scheme's own, port.\n\n";
+
 static const char foot[] = "# EXAMPLE\n\n"
                            "```\n"
                            "[tls]\n"
                            "ca_file = /etc/ssl/certs/our-ca.pem\n\n"
                            "[limits]\n"
-                           "max_body = 64MiB\n"
+                           "max_body = 64MiB\n\n"
+                           "[origin \"https://api.example.com\"]\n"
+                           "warm = 2\n"
                            "```\n\n"
                            "# SEE ALSO\n\n"
                            "*fetchpoold*(8), *fetchpool*(1), *libfetchpool*(3)\n";
@@ -64,6 +71,7 @@ static void put_key(const struct config_key *key)
            : key->type == CONFIG_BOOLEAN  ? "yes|no"
            : key->type == CONFIG_PEM_FILE ? "file"
            : key->type == CONFIG_PROXY    ? "URL"
+           : key->type == CONFIG_PATH     ? "path"
            : key->type == CONFIG_LEVEL    ? "error|warning|notice|info|debug"
                                           : "text");
     printf("\n\t");
@@ -87,6 +95,9 @@ int main(void)
         section = config_keys[i].section;
         put_key(&config_keys[i]);
     }
+    fputs(origins, stdout);
+    for (size_t i = 0; i < config_origin_key_count; i++)
+        put_key(&config_origin_keys[i]);
     fputs(foot, stdout);
     return ferror(stdout) || fflush(stdout) != 0;
 }

@@ -357,6 +357,10 @@ def test_no_redirects_at_all_is_an_error_with_location(run, start_fake):
     (["-T", "nosuch", URL], 26, "nosuch"), (["--max-filesize", "1q", URL], 2, "bytes"),
     (["--max-filesize", "-1", URL], 2, "bytes"), ([""], 2, "URL"),
     (["--json", URL], 2, "--json"), (["stats", "more"], 2, "no argument"),
+    (["top", "more"], 2, "no argument"), (["top", "--json"], 2, "--json"),
+    (["top", "--interval", "0"], 2, "0.1 seconds"), (["top", "--interval", "x"], 2, "seconds"),
+    (["top", "--count", "0"], 2, "1 or more"), (["top", "--count", "x"], 2, "number"),
+    (["--count", "1", URL], 2, "for top"), (["origins", "--interval", "1"], 2, "for top"),
     (["-d", "@nosuch", URL], 26, "nosuch"), (["-H", "@nosuch", URL], 26, "nosuch"),
     (["-w", "@nosuch", URL], 26, "nosuch"), (["--cert", "nosuch", URL], 58, "nosuch"),
     (["--cacert", "nosuch", URL], 77, "nosuch")])
@@ -364,6 +368,17 @@ def test_a_wrong_command_line_is_a_sentence_and_sends_nothing(run, fake, argumen
     done = run(*arguments)
     assert done.returncode == exit_code and words in done.stderr.decode()
     assert fake.accepted == 0
+
+
+@pytest.mark.parametrize("options, words", [
+    (["-o", "a", "-O", URL], "more -o and -O than URLs: the last 1 not used"),
+    (["-T", "/dev/null", "-T", "nosuch", "-T", "nosuch", URL], "more -T than URLs: the last 2 not used")])
+def test_a_file_that_no_url_is_left_for_is_said(run, fake, options, words):
+    done = run(*options)
+    assert (done.returncode, done.stderr.decode()) == (0, f"fetchpool: warning: {words}\n")
+    assert len(fake.requests) == 1
+    assert run("-s", *options).stderr == b""
+    assert run("-sS", *options).stderr != b""
 
 
 # ---- -w ------------------------------------------------------------------------------------------
@@ -426,9 +441,44 @@ def test_reports_are_text_for_people(get, reporting):
     assert reporting.requests == ["ping", "stats", "connections"]
 
 
+@pytest.mark.parametrize("value, cell", [
+    ({"CLOSED": 3, "TIMEOUT": 1}, "CLOSED=3 TIMEOUT=1"), ({}, "-"), (None, "-"),
+    ({"queue": {"p50": 0, "p90": 12, "p99": 40}, "total": {"p50": 800, "p90": 1200, "p99": 9000}},
+     "queue=0/12/40 total=800/1200/9000"),
+    ({"a": {}, "b": {"c": {"d": 1}}, "e": [1, 2]}, "a= b=(1) e=(2)"), ([1, 2], "(2)"), ([], "(0)"),
+    ({"x": 0.5, "y": None, "z": True}, "x=0.5 y=- z=yes"), ({"a\x1b": "b\x1b[m"}, "a?=b?[m"),
+    (0.9987, "0.999"), (0.25, "0.25"), (2.0, "2"), (-0.5, "-0.5"), (1e300, "1e+300"),
+    (123456789.125, "123456789.125"), (float("nan"), "nan"), (0.0001, "0"),
+    (b"\xc2\x9b31m", "??31m"), (b"\x9b31m", "?31m"), ("h\u00e9llo \u20ac \U0001f600",) * 2,
+    (b"\xe0\x80\x9b \xf0\x80\x80\x9b \xed\xa0\x80 \xf4\x90\x80\x80 \xc1\x9b \xe2\x82",
+     "??? ???? ??? ???? ?? ??"),
+])
+def test_a_cell_of_a_table_is_one_line_of_what_is_in_it(get, start_fake, value, cell):
+    def reports(peer):
+        for request_id, _, _ in peer.messages():
+            peer.answer(request_id, [{"id": 1, "what": value}])
+    start_fake(reports)
+    titles, row = get("origins").splitlines()
+    assert titles.split() == ["id", "what"] and row.strip().split("  ", 1)[1].strip() == cell
+
+
+def test_columns_are_aligned_beside_cells_that_are_maps(get, start_fake):
+    rows = [{"limit": None, "errors": {}, "n": 1}, {"limit": 5000, "errors": {"CLOSED": 1}, "n": 22}]
+
+    def reports(peer):
+        for request_id, _, _ in peer.messages():
+            peer.answer(request_id, rows)
+    start_fake(reports)
+    assert get("origins") == ("limit  errors     n\n"
+                              "    -  -          1\n"
+                              " 5000  CLOSED=1  22\n")
+    assert json.loads(get("origins", "--json")) == rows
+
+
 def test_reports_are_json_when_asked(get, reporting):
     assert json.loads(get("ping", "--json")) == "pong"
     assert json.loads(get("--json", "stats")) == {"requests": 3}
+    assert '"share": 0.5' in get("origins", "--json")
     assert json.loads(get("clients", "--json")) == [ROWS[0], {**ROWS[1], "origin": "?\x1b[31m"}]
 
 

@@ -501,19 +501,18 @@ def test_bodies_one_after_another_are_not_counted_together(start_daemon, nginx):
         assert client.fetch(nginx.url("/files/mebibyte"))["body"] == nginx.file("mebibyte")
 
 
-def test_more_stalled_requests_than_descriptors_are_busy_and_clients_still_come_in(start_daemon,
-                                                                                  nginx):
-    daemon = start_daemon({"pool": {"max_connections": "10"},
+def test_more_stalled_requests_than_descriptors_wait_and_clients_still_come_in(start_daemon, nginx):
+    daemon = start_daemon({"pool": {"max_connections": "100"},
                            "limits": {"requests_per_client": "1000"}},
                           wrapper=["prlimit", "--nofile=256:256"])
     hoarder, other = daemon.client(), daemon.client()
     with RawOrigin(lambda connection: connection.await_end()) as origin:
-        asked = [hoarder.send("fetch", {"url": origin.url()}) for _ in range(300)]
-        _, _, error, _ = hoarder.receive_message(asked[-1])
-        assert error[0] == 100 and "descriptor" in error[1]
+        for _ in range(300):
+            hoarder.send("fetch", {"url": origin.url()})
         newcomers = [daemon.client() for _ in range(5)]
         assert [client.call("ping", seconds=2) for client in newcomers] == ["pong"] * 5
-        assert other.refused(nginx.url("/text"), connect_timeout=2000).code == 100
+        refusal = other.refused(nginx.url("/text"), queue_timeout=500)
+        assert refusal.code == 101 and "max_connections" in refusal.message
         hoarder.close()
         eventually(lambda: other.call("stats")["in_flight"] == 0, 2, "the hoarder's requests end")
         assert other.fetch(nginx.url("/text"))["status"] == 200

@@ -19,6 +19,17 @@ run() {
     echo "ok: $name"
 }
 
+# fails NAME ARGUMENT...: the same for one whose last request fails: it exits with 1, and says why.
+fails() {
+    name=$1 code=0
+    shift
+    LD_LIBRARY_PATH=$build "$stage/$name" "$@" >"$stage/out" 2>"$stage/complaint" || code=$?
+    [ "$code" = 1 ] || stage_die "the example $name ended with $code after a failure"
+    grep -q '^ftp://example.com/ .*scheme' "$stage/complaint" ||
+        { cat "$stage/complaint" >&2; stage_die "the example $name did not say what failed"; }
+    echo "ok: $name, which fails"
+}
+
 stage_open
 stage_build
 stage_origin
@@ -41,8 +52,10 @@ run cplusplus 200 "$origin/"
 run post '200 over connection' "$origin/" '{"order": 1}'
 run poll "^$origin/ 200, 6 bytes" "$origin/" "$plain_origin/" "$origin/files/none"
 run uv "^$origin/ 200, 6 bytes" "$origin/" "$plain_origin/" "$origin/files/none"
+fails poll "$origin/" ftp://example.com/
+fails uv "$origin/" ftp://example.com/
 head -c 20000000 /dev/urandom >"$stage/files/large"
-run stream '200, 20000000 bytes' get "$origin/files/large" "$stage/copy"
+run stream '^200, 20000000 bytes$' get "$origin/files/large" "$stage/copy"
 cmp "$stage/files/large" "$stage/copy" || stage_die 'the example stream did not get what was sent'
-run stream '201, ' put "$origin/put/large" "$stage/files/large"
+run stream '^201$' put "$origin/put/large" "$stage/files/large"
 cmp "$stage/files/large" "$stage/put/large" || stage_die 'the example stream did not send all'

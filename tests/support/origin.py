@@ -190,7 +190,7 @@ def greet(request):
 
 class RawOrigin:
     def __init__(self, script=serve(greet), leaf=None, alpn=("http/1.1",), handshake=True,
-                 backlog=512):
+                 backlog=512, port=0, address="127.0.0.1"):
         self.script = script
         self.scheme = "https" if leaf else "http"
         self.context = None
@@ -206,13 +206,14 @@ class RawOrigin:
         self.released = threading.Event()
         self.closing = False
         self.threads = []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        self.listener = socket.create_server((address, port), backlog=backlog)
+        self.address = address
         self.port = self.listener.getsockname()[1]
         self.acceptor = threading.Thread(target=self._accept, daemon=True)
         self.acceptor.start()
 
-    def url(self, target="/", host="127.0.0.1"):
-        return f"{self.scheme}://{host}:{self.port}{target}"
+    def url(self, target="/", host=None):
+        return f"{self.scheme}://{host or self.address}:{self.port}{target}"
 
     def _accept(self):
         while True:

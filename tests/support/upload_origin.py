@@ -415,8 +415,8 @@ class H2Session:
 
     def serve(self):
         settings = {h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: self.origin.max_streams}
+        self.h2.initiate_connection()  # which announces the defaults
         self.h2.update_settings(settings)
-        self.h2.initiate_connection()
         # Of the connection: it is the stream's window that holds an unread upload up.
         if self.origin.connection_window:
             self.h2.increment_flow_control_window(self.origin.connection_window)
@@ -473,14 +473,14 @@ class H2Session:
 
 class H2UploadOrigin(Uploads, RawOrigin):
     def __init__(self, leaf, script=take_all, max_streams=100,
-                 connection_window=CONNECTION_WINDOW):
+                 connection_window=CONNECTION_WINDOW, **options):
         """`connection_window`: beyond the 65,535 bytes that a connection begins with."""
         self.arrivals = []
         self.on_upload = script
         self.max_streams = max_streams
         self.connection_window = connection_window
         super().__init__(lambda connection: H2Session(self, connection).serve(), leaf=leaf,
-                         alpn=("h2",))
+                         alpn=("h2",), **options)
 
     def run(self, arrival):
         thread = threading.Thread(target=self._run, args=(arrival,), daemon=True)

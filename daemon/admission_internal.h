@@ -1,0 +1,22 @@
+/* What admission and admission_run share. */
+#pragma once
+
+#include "admission.h"
+
+struct admission_user {
+    uint32_t uid;
+    size_t queued, running;
+    struct admission_user *prev, *next; /* among those who wait */
+    UT_hash_handle hh;
+};
+
+/* What one user has waiting at one origin: never empty. */
+struct admission_queue {
+    struct admission_user *user;
+    struct admission_ticket *tickets;
+    struct admission_queue *prev, *next; /* in its origin's ring */
+};
+
+/* What its turn came to. The ticket waits, until then. */
+void admission_start(struct admission *admission, struct admission_ticket *ticket);
+void admission_block(struct admission *admission, struct admission_origin *origin);

@@ -1,0 +1,158 @@
+/* fetch_place: how a fetch gets its place on a connection, for each attempt of each hop: through
+ * the queue of its user and origin. */
+#include "fetch_internal.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+static struct fetch *fetch_of(struct dispatch_ticket *ticket)
+{
+    return (struct fetch *)((char *)ticket - offsetof(struct fetch, ticket));
+}
+
+/* ---- What the queue says -------------------------------------------------------------------- */
+
+static void on_place(struct dispatch_ticket *ticket, struct pool_connection *connection)
+{
+    struct fetch *fetch = fetch_of(ticket);
+    struct wire_why why;
+    uint64_t now = uv_hrtime();
+    struct transfer_place place = {
+        .pool = fetch->context->dispatch->pool,
+        .connection = connection,
+        .config = fetch->context->config,
+    };
+    fetch->timing.queue_us += (now - fetch->queued_ns) / NS_PER_US;
+    fetch->opening_ns = fetch->opening_ns ? fetch->opening_ns : now;
+    fetch_set_state(fetch, FETCH_CONNECTING);
+    int code = transfer_create(&fetch->transfer, &place, fetch->request, &fetch_transfer_events,
+                               fetch, &why);
+    if (code == 0)
+        fetch_set_timer(fetch);
+    else
+        fetch_fail_soon(fetch, code, why.text);
+}
+
+static void on_wait(struct dispatch_ticket *ticket)
+{
+    struct fetch *fetch = fetch_of(ticket);
+    bool is_opening = dispatch_waits_for_opening(ticket);
+    if (is_opening && fetch->opening_ns == 0)
+        fetch->opening_ns = uv_hrtime();
+    if (!is_opening)
+        fetch->opening_ns = 0;
+    fetch_set_timer(fetch);
+}
+
+static void on_refusal(struct dispatch_ticket *ticket, int code, const char *message)
+{
+    fetch_fail(fetch_of(ticket), code, message);
+}
+
+static const struct dispatch_events dispatch_events = {
+    .on_place = on_place,
+    .on_wait = on_wait,
+    .on_refusal = on_refusal,
+};
+
+/* ---- Into the queue ------------------------------------------------------------------------- */
+
+/* 0, or FETCHPOOL_BUSY without memory. */
+static int meet_origin(struct fetch *fetch)
+{
+    const struct url *url = &fetch->request->url;
+    if (fetch->origin)
+        return 0;
+    fetch->origin = origin_hold(fetch->context->dispatch->origins, url->origin, url->host);
+    if (!fetch->origin)
+        return FETCHPOOL_BUSY;
+    retry_budget_note_request(&fetch->origin->budget, uv_hrtime() / NS_PER_MS);
+    return request_terms(fetch->request, &fetch->terms);
+}
+
+static int enter(struct fetch *fetch, struct wire_why *why)
+{
+    const struct request *request = fetch->request;
+    wire_why_set(why, "the daemon is out of memory");
+    int code = meet_origin(fetch);
+    if (code != 0)
+        return code;
+    fetch->ticket.events = &dispatch_events;
+    fetch->ticket.want.origin = fetch->origin;
+    fetch->ticket.want.kind = transfer_kind(request);
+    fetch->ticket.want.terms = fetch->terms;
+    fetch->ticket.want.is_private = request_has_identity(request);
+    fetch->ticket.want.is_proxied = request->proxy != NULL;
+    return dispatch_enter(fetch->context->dispatch, &fetch->ticket, fetch->flow.stall.group->uid,
+                          why);
+}
+
+static void reset_attempt(struct fetch *fetch)
+{
+    transfer_destroy(fetch->transfer);
+    fetch->transfer = NULL;
+    fetch->follows = false;
+    fetch->body_bytes = 0;
+    fetch->opening_ns = 0;
+    fetch->upload.is_starved = false;
+    buffer_finish(&fetch->body);
+    buffer_init(&fetch->body, fetch->request->max_body_bytes);
+}
+
+void fetch_queue(struct fetch *fetch)
+{
+    struct wire_why why;
+    reset_attempt(fetch);
+    dispatch_leave(fetch->context->dispatch, &fetch->ticket);
+    int code = enter(fetch, &why);
+    if (code == 0)
+        fetch_set_timer(fetch);
+    else
+        fetch_fail_soon(fetch, code, why.text);
+}
+
+void fetch_choose(struct fetch *fetch, enum pool_choice choice, uint64_t number)
+{
+    fetch->ticket.want.choice = choice;
+    fetch->ticket.want.number = number;
+}
+
+/* ---- Out of it ------------------------------------------------------------------------------ */
+
+static void count_phases(struct origin *origin, const struct fetchpool_timing *timing)
+{
+    struct histogram *phases = origin->phases;
+    if (timing->resolve_us + timing->connect_us + timing->tls_us > 0) {
+        histogram_add(&phases[ORIGIN_RESOLVE], timing->resolve_us);
+        histogram_add(&phases[ORIGIN_CONNECT], timing->connect_us);
+        histogram_add(&phases[ORIGIN_TLS], timing->tls_us);
+    }
+    if (timing->first_byte_us > 0)
+        histogram_add(&phases[ORIGIN_FIRST_BYTE], timing->first_byte_us);
+}
+
+void fetch_count_at_origin(struct fetch *fetch, int code)
+{
+    struct origin *origin = fetch->origin;
+    if (!origin)
+        return;
+    origin_note_end(origin, code);
+    histogram_add(&origin->phases[ORIGIN_QUEUE], fetch->timing.queue_us);
+    count_phases(origin, &fetch->timing);
+    histogram_add(&origin->phases[ORIGIN_TOTAL], (uv_hrtime() - fetch->started_ns) / NS_PER_US);
+}
+
+void fetch_leave_origin(struct fetch *fetch)
+{
+    transfer_destroy(fetch->transfer);
+    fetch->transfer = NULL;
+    dispatch_leave(fetch->context->dispatch, &fetch->ticket);
+    if (fetch->origin)
+        origin_release(fetch->context->dispatch->origins, fetch->origin);
+    free(fetch->terms);
+    fetch->origin = NULL;
+    fetch->terms = NULL;
+    fetch->retries = fetch->misplaced = 0;
+    fetch->first_code = 0;
+    fetch->ticket.want = (struct pool_want){0};
+}

@@ -1,0 +1,129 @@
+/*
+ * pool_job: one transfer of the pool: what its easy handle needs, and the gate at which it gets its
+ * sockets. Nothing of libcurl may be called from libcurl's callbacks.
+ */
+#include "pool_internal.h"
+
+#include <errno.h>
+
+/* ---- The gate ------------------------------------------------------------------------------- */
+
+static void note_opening(struct pool_job *job)
+{
+    if (job->opening_ns == 0)
+        job->opening_ns = uv_hrtime();
+}
+
+/*
+ * Only the opener of a connection gets sockets for it, one for each address that is tried. Any
+ * other job was to use one that is there: it has gone, or is full, or libcurl wants to send the
+ * request once more.
+ */
+static enum pool_gate check_gate(const struct pool_job *job)
+{
+    struct pool *pool = job->pool;
+    struct pool_connection *connection = job->connection;
+    if (!connection)
+        return POOL_GATE_STALE; /* it is there to have libcurl look at one */
+    if (connection->state != POOL_CONNECTION_OPENING)
+        return pool_connection_note_refusal(pool, connection, job);
+    /* Before the system would: without a descriptor, clients could not be accepted either. */
+    return pool->sockets_open < pool->setup.most_sockets ? POOL_GATE_OPEN : POOL_GATE_LIMIT;
+}
+
+static void note_looked_up(const struct pool_job *job)
+{
+    struct pool_connection *connection = job->connection;
+    if (job->looked_up && !connection->is_proxied)
+        connection->origin->looked_up_ns =
+            uv_hrtime(); /* else libcurl knew it, and for less long */
+    pool_connection_end_look_up(job->pool, connection);
+}
+
+static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct pool_job *job = ctx;
+    struct pool *pool = job->pool;
+    (void)purpose;
+    job->gate = check_gate(job);
+    job->had_error = job->detail && job->detail[0];
+    if (job->gate != POOL_GATE_OPEN)
+        return CURL_SOCKET_BAD;
+    note_opening(job);
+    note_looked_up(job);
+    curl_socket_t fd = pool_sockets_open(&pool->sockets, address);
+    if (fd == CURL_SOCKET_BAD)
+        job->gate = POOL_GATE_LIMIT;
+    else
+        pool->sockets_open++;
+    return fd;
+}
+
+/* A name is about to be looked up: this job is opening a connection. */
+static int on_look_up(void *resolver_state, void *reserved, void *ctx)
+{
+    (void)resolver_state;
+    (void)reserved;
+    struct pool_job *job = ctx;
+    job->looked_up = true;
+    note_opening(job);
+    return 0;
+}
+
+static int on_close_socket(void *ctx, curl_socket_t fd)
+{
+    struct pool *pool = ctx;
+    pool_sockets_close(&pool->sockets, fd);
+    pool->sockets_open--;
+    return 0;
+}
+
+/* ---- Jobs ----------------------------------------------------------------------------------- */
+
+/* Longer than any limit of the configuration. */
+#define MOST_AGE_S (365L * 24 * 60 * 60)
+
+/* libcurl counts these in seconds; 0 would mean something else than "short". */
+static long seconds_of(uint64_t ms)
+{
+    return (long)((ms + 999) / 1000);
+}
+
+CURLcode pool_prepare(struct pool *pool, struct pool_job *job, bool shares_sessions)
+{
+    const struct config *config = pool->config;
+    CURL *easy = job->easy;
+    CURLcode code = CURLE_OK;
+#define SET(option, value)                                                                         \
+    if (code == CURLE_OK)                                                                          \
+    code = curl_easy_setopt(easy, option, value)
+    SET(CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    SET(CURLOPT_OPENSOCKETDATA, job);
+    SET(CURLOPT_RESOLVER_START_FUNCTION, on_look_up);
+    SET(CURLOPT_RESOLVER_START_DATA, job);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    SET(CURLOPT_CLOSESOCKETDATA, pool); /* outlives the handle: the connection copies it */
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_ADDRESS_SCOPE, job->connection ? (long)job->connection->tag : 0L);
+    SET(CURLOPT_QUICK_EXIT, 1L);          /* a cancel must not wait for a name look-up's thread */
+    SET(CURLOPT_MAXAGE_CONN, MOST_AGE_S); /* how old one may be is decided in pool_place.c */
+    SET(CURLOPT_MAXLIFETIME_CONN, MOST_AGE_S);
+    SET(CURLOPT_DNS_CACHE_TIMEOUT, seconds_of(config->dns_ttl_ms));
+    if (shares_sessions)
+        SET(CURLOPT_SHARE, pool->sessions);
+#undef SET
+    return code;
+}
+
+int pool_add(struct pool *pool, struct pool_job *job)
+{
+    pool_note_activity(pool);
+    if (curl_easy_setopt(job->easy, CURLOPT_PRIVATE, job) != CURLE_OK)
+        return -EIO;
+    return curl_multi_add_handle(pool->multi, job->easy) == CURLM_OK ? 0 : -EIO;
+}
+
+void pool_remove(struct pool *pool, struct pool_job *job)
+{
+    curl_multi_remove_handle(pool->multi, job->easy);
+}

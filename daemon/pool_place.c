@@ -1,0 +1,294 @@
+/* pool_place: which connection a request gets, or what it has to wait for. */
+#include "pool_internal.h"
+
+#include <string.h>
+
+#include <utlist.h>
+
+/* ---- Those that are open -------------------------------------------------------------------- */
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_of_kind(const struct pool_connection *connection, const struct pool_want *want)
+{
+    return connection->kind == want->kind && is_same_text(connection->terms, want->terms);
+}
+
+static bool is_too_old(const struct pool *pool, const struct pool_connection *connection,
+                       uint64_t now)
+{
+    uint64_t idle_limit_ms = idle_limit_get(&connection->origin->idle_limit,
+                                            pool->config->pool_idle_timeout_ms, now / NS_PER_MS);
+    return pool_connection_idle_ms(connection, now) >= idle_limit_ms ||
+           (now - connection->opened_ns) / NS_PER_MS >= pool->config->pool_lifetime_ms;
+}
+
+/*
+ * Over HTTP/2 the first that an origin says is how many requests it takes at a time; over TLS it
+ * may say something else just before. Sent earlier, those beyond that number are refused.
+ */
+#define SETTLE_MS 5
+
+static uint64_t settled_at_ns(const struct pool_connection *connection)
+{
+    return connection->heard_ns + (uint64_t)SETTLE_MS * NS_PER_MS;
+}
+
+static bool has_settled(const struct pool_connection *connection, uint64_t now)
+{
+    return connection->http[0] || (connection->heard_ns != 0 && now >= settled_at_ns(connection));
+}
+
+/* Has it carried, or is it to carry, all that its origin takes over one? */
+static bool is_used_up(const struct pool_connection *connection, uint64_t now)
+{
+    uint64_t placed = connection->requests + connection->streams - connection->carried;
+    return placed >= request_limit_get(&connection->origin->request_limit, now / NS_PER_MS) &&
+           pool_connection_is_http_2(connection);
+}
+
+static bool is_good_for(const struct pool *pool, const struct pool_connection *connection,
+                        const struct pool_want *want, uint64_t now)
+{
+    return pool_connection_is_usable(connection) && is_of_kind(connection, want) &&
+           connection->began_ns >= want->begun_after_ns && !is_used_up(connection, now) &&
+           !is_too_old(pool, connection, now);
+}
+
+/*
+ * One that carries others already comes before an idle one, so that no more are in use than need
+ * be; among the idle ones, the one used last: those beyond what is needed reach their idle limit.
+ */
+static struct pool_connection *find_open(const struct pool *pool, const struct pool_want *want,
+                                         uint64_t now)
+{
+    struct pool_connection *connection, *best = NULL;
+    DL_FOREACH2 (want->origin->connections, connection, origin_next) {
+        if (!is_good_for(pool, connection, want, now) ||
+            connection->streams >= connection->most_streams ||
+            (connection->streams > 0 && !has_settled(connection, now)))
+            continue;
+        bool is_this = want->choice == POOL_THIS && connection->number == want->number;
+        if (want->choice == POOL_THIS ? is_this && connection->is_idle : connection->streams > 0)
+            return connection;
+        if (!best)
+            best = connection;
+    }
+    return best;
+}
+
+/* ---- Those that could be opened -------------------------------------------------------------- */
+
+/*
+ * Until when to wait for what this connection is about to show: whether it has room for more. It
+ * is being opened, or it waits for the first answer, or a second request is being tried on it. 0:
+ * it is none of these.
+ */
+static uint64_t undecided_until_ns(const struct pool_connection *connection, uint64_t now,
+                                   uint64_t share_end_ns)
+{
+    if (connection->state == POOL_CONNECTION_OPENING)
+        return share_end_ns;
+    if (connection->state != POOL_CONNECTION_OPEN || connection->http[0])
+        return 0;
+    if (connection->heard_ns != 0 && now < settled_at_ns(connection))
+        return settled_at_ns(connection);
+    bool is_tried = connection->streams > 1 && connection->carried < 2;
+    return connection->heard_ns == 0 || connection->is_cautious || is_tried ? share_end_ns : 0;
+}
+
+/* Somebody is opening a connection that may turn out to have room for this request, too: until when
+ * to wait for that; 0: nobody is. */
+static uint64_t shared_until_ns(const struct pool *pool, const struct pool_want *want, uint64_t now)
+{
+    const struct pool_connection *connection;
+    uint64_t share_end_ns = want->origin->opening_since_ns +
+                            pool->config->share_timeout_ms * NS_PER_MS;
+    if (want->choice == POOL_NEW || want->kind == POOL_HTTP_1 || want->origin->is_single ||
+        want->is_private || now >= share_end_ns)
+        return 0;
+    DL_FOREACH2 (want->origin->connections, connection, origin_next) {
+        if (connection->is_private || connection->began_ns < want->begun_after_ns ||
+            !is_of_kind(connection, want))
+            continue;
+        uint64_t until_ns = undecided_until_ns(connection, now, share_end_ns);
+        if (until_ns != 0)
+            return until_ns < share_end_ns ? until_ns : share_end_ns;
+    }
+    return 0;
+}
+
+static const struct pool_connection *find_look_up(const struct pool *pool, const char *host)
+{
+    const struct pool_connection *connection;
+    DL_FOREACH2 (pool->looking_up, connection, look_next) {
+        if (strcmp(connection->origin->host, host) == 0)
+            return connection;
+    }
+    return NULL;
+}
+
+/* libcurl believes a name for dns_ttl; it counts in seconds, so the last one is not relied upon. */
+static bool is_name_known(const struct pool *pool, const struct origin *origin, uint64_t now)
+{
+    uint64_t ttl_ms = pool->config->dns_ttl_ms;
+    return origin->is_literal || (origin->looked_up_ns != 0 && ttl_ms > 1000 &&
+                                  (now - origin->looked_up_ns) / NS_PER_MS < ttl_ms - 1000);
+}
+
+static enum pool_verdict check_look_up(const struct pool *pool, const struct pool_want *want,
+                                       uint64_t now)
+{
+    if (is_name_known(pool, want->origin, now))
+        return POOL_GO;
+    if (find_look_up(pool, want->origin->host))
+        return POOL_OPENING;
+    return pool->look_ups < pool->config->lookups ? POOL_GO : POOL_FULL_LOOKUPS;
+}
+
+/* The one of an origin that has been idle longest: to make room for one of another kind. */
+static struct pool_connection *find_idle_of(const struct pool *pool, const struct origin *origin)
+{
+    struct pool_connection *connection;
+    DL_FOREACH2 (pool->idle, connection, idle_next) {
+        if (connection->origin == origin)
+            return connection;
+    }
+    return NULL;
+}
+
+static enum pool_verdict make_room(struct pool *pool, const struct pool_want *want)
+{
+    if (want->origin->connection_count >= pool->config->connections_per_origin) {
+        struct pool_connection *idle = find_idle_of(pool, want->origin);
+        if (!idle)
+            return POOL_FULL_ORIGIN;
+        pool_connection_shut(pool, idle);
+    }
+    if (pool->count >= pool->most_connections) {
+        if (!pool->idle)
+            return POOL_FULL;
+        pool_connection_shut(pool, pool->idle);
+    }
+    return POOL_GO;
+}
+
+/* Is there anything that says not to try? */
+static enum pool_verdict check_health(const struct pool_want *want, uint64_t now,
+                                      uint64_t *out_again_ns)
+{
+    const struct origin *origin = want->origin;
+    if (origin->failed_ns != 0 && want->waited_ns <= origin->failed_ns)
+        return POOL_FAILED;
+    switch (breaker_ask(&origin->breaker, now / NS_PER_MS)) {
+    case BREAKER_GO:
+        break;
+    case BREAKER_WAIT:
+        return POOL_OPENING;
+    case BREAKER_FAIL:
+        *out_again_ns = origin->breaker.until_ms * NS_PER_MS;
+        return POOL_RESTING;
+    }
+    return POOL_GO;
+}
+
+/* Connections that are begun in one turn of the loop: a TLS handshake takes a millisecond of it,
+ * and those that begin together go on together. */
+#define MOST_BEGUN_IN_TURN 8
+
+void pool_begin_turn(struct pool *pool)
+{
+    pool->begun_in_turn = 0;
+}
+
+/* May this request open a connection now? */
+static enum pool_verdict check_opening(const struct pool *pool, const struct pool_want *want,
+                                       uint64_t now, uint64_t *out_again_ns)
+{
+    enum pool_verdict verdict = want->is_proxied ? POOL_GO : check_health(want, now, out_again_ns);
+    if (verdict != POOL_GO)
+        return verdict;
+    uint64_t shared_ns = shared_until_ns(pool, want, now);
+    if (shared_ns != 0) {
+        *out_again_ns = shared_ns;
+        return POOL_OPENING;
+    }
+    return want->is_proxied ? POOL_GO : check_look_up(pool, want, now);
+}
+
+static struct pool_connection *open_one(struct pool *pool, const struct pool_want *want,
+                                        uint64_t now)
+{
+    struct pool_connection *connection = pool_connection_create(pool, want);
+    if (!connection)
+        return NULL;
+    if (!want->is_proxied)
+        breaker_note_attempt(&want->origin->breaker);
+    if (want->origin->opening == 1)
+        want->origin->opening_since_ns = now;
+    if (!want->is_proxied && !is_name_known(pool, want->origin, now)) {
+        connection->is_looking_up = true;
+        DL_APPEND2(pool->looking_up, connection, look_prev, look_next);
+        pool->look_ups++;
+    }
+    return connection;
+}
+
+enum pool_verdict pool_place(struct pool *pool, const struct pool_want *want,
+                             struct pool_connection **out_connection, uint64_t *out_again_ns)
+{
+    uint64_t now = uv_hrtime();
+    bool may_reuse = !want->is_private && want->choice != POOL_NEW;
+    struct pool_connection *connection = may_reuse ? find_open(pool, want, now) : NULL;
+    *out_again_ns = UINT64_MAX;
+    if (connection) {
+        pool_connection_take(pool, connection);
+        *out_connection = connection;
+        return POOL_GO;
+    }
+    enum pool_verdict verdict = check_opening(pool, want, now, out_again_ns);
+    if (verdict == POOL_GO && pool->begun_in_turn >= MOST_BEGUN_IN_TURN)
+        verdict = POOL_PACED;
+    if (verdict == POOL_GO)
+        verdict = make_room(pool, want);
+    if (verdict != POOL_GO)
+        return verdict;
+    pool->begun_in_turn++;
+    connection = open_one(pool, want, now);
+    if (!connection)
+        return POOL_FULL;
+    *out_connection = connection;
+    return POOL_GO;
+}
+
+/* ---- What can be said of them ---------------------------------------------------------------- */
+
+size_t pool_count_idle(const struct origin *origin)
+{
+    const struct pool_connection *connection;
+    size_t count = 0;
+    DL_FOREACH2 (origin->connections, connection, origin_next)
+        count += connection->is_idle;
+    return count;
+}
+
+struct pool_outlook pool_look(const struct pool *pool, const struct pool_want *want, size_t most)
+{
+    const struct pool_connection *connection;
+    struct pool_outlook outlook = {0};
+    uint64_t now = uv_hrtime();
+    uint64_t limit_ms = idle_limit_get(&want->origin->idle_limit,
+                                       pool->config->pool_idle_timeout_ms, now / NS_PER_MS);
+    DL_FOREACH2 (want->origin->connections, connection, origin_next) {
+        if (!is_good_for(pool, connection, want, now))
+            continue;
+        if (++outlook.usable > most || pool_connection_idle_ms(connection, now) < limit_ms / 2)
+            continue;
+        outlook.has_aging = true;
+        outlook.number = connection->number;
+    }
+    return outlook;
+}
