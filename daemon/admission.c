@@ -152,11 +152,21 @@ static void stop(struct admission *admission, struct admission_ticket *ticket)
 
 /* ---- In and out ----------------------------------------------------------------------------- */
 
+/* A queue that is full of requests for one origin is no reason to refuse one for another that may
+ * have its turn at once; twice the number is. */
+static bool is_full(const struct admission *admission, uint32_t uid,
+                    const struct admission_origin *origin)
+{
+    size_t most = admission->limits.queued_per_user;
+    size_t queued = admission_queued_of(admission, uid);
+    return queued >= most && (origin->queued > 0 || queued / 2 >= most);
+}
+
 int admission_enter(struct admission *admission, struct admission_ticket *ticket, uint32_t uid,
                     struct admission_origin *origin)
 {
     assert(ticket->state == ADMISSION_OUT);
-    if (admission_queued_of(admission, uid) >= admission->limits.queued_per_user)
+    if (is_full(admission, uid, origin))
         return -EBUSY;
     struct admission_user *user = get_user(admission, uid);
     if (!user)

@@ -126,7 +126,8 @@ const struct config_key config_keys[] = {
     {"limits", "running_per_origin", CONFIG_COUNT, AT(running_per_origin), "1024", 1, 1000000,
      "The same for one origin."},
     {"limits", "queue", CONFIG_COUNT, AT(queue), "10000", 1, 10000000,
-     "Requests of one user that wait for their turn; a further one is error 100."},
+     "Requests of one user that wait for their turn; a further one is error 100, unless nobody "
+     "waits for its origin: then it may be twice as many."},
     {"limits", "requests_per_client", CONFIG_COUNT, AT(requests_per_client), "256", 1, 100000,
      "Requests of one client connection that run or wait for their turn; its next message is read "
      "when one has ended. "

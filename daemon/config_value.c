@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 struct unit {
     const char *name;
@@ -113,7 +114,7 @@ bool config_value_is_origin(const char *url)
     static const char *const schemes[] = {"http://", "https://"};
     for (size_t i = 0; i < COUNT(schemes); i++) {
         size_t length = strlen(schemes[i]);
-        if (strncmp(url, schemes[i], length) == 0)
+        if (strncasecmp(url, schemes[i], length) == 0)
             return url[length] && !strpbrk(url + length, "/?#@\\ \t");
     }
     return false;

@@ -54,7 +54,11 @@ static enum transfer_fate tell_fate(const struct transfer *transfer, CURLcode co
         return tell_fate_unsent(transfer, code);
     if (is_not_processed(transfer))
         return TRANSFER_NOT_PROCESSED;
-    return transfer->answered_ns == 0 ? TRANSFER_UNANSWERED : TRANSFER_FINAL;
+    /* What broke; not an answer that makes no sense, of which no line may be whole. */
+    bool broke = code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR ||
+                 code == CURLE_SEND_ERROR || code == CURLE_HTTP2_STREAM ||
+                 (code == CURLE_HTTP2 && !transfer->detail[0]) || code == CURLE_COULDNT_CONNECT;
+    return broke && transfer->answered_ns == 0 ? TRANSFER_UNANSWERED : TRANSFER_FINAL;
 }
 
 static int explain(const struct transfer *transfer, CURLcode code, struct wire_why *out_why)

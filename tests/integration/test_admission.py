@@ -1,5 +1,5 @@
 """
-Who may start, who waits, who is refused: rows C11 and C12 of faults.md, and each limit.
+Who may start, who waits, who is refused: rows C11 and C12, and each limit.
 
 An origin whose requests wait at a gate makes order visible without a clock: it is let go one by one.
 """

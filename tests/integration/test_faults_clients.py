@@ -1,4 +1,4 @@
-"""The rows of faults.md about clients, with the witness (W) and the calm after each."""
+"""The rows about clients, with the witness (W) and the calm after each."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Row C24 of faults.md with streams: libfetchpool and the real daemon under hardships, every byte right."""
+"""Row C24 with streams: libfetchpool and the real daemon under hardships, every byte right."""
 
 import hashlib
 import shutil

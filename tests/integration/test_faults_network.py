@@ -1,5 +1,5 @@
 """
-The rows of faults.md about the network, each with the witness and the calm after it.
+The rows about the network, each with the witness and the calm after it.
 
 The daemon has a network namespace of its own, its origins and its name server another one; what is
 between them can be dropped, refused and forgotten. The witness's origin is on the daemon's side.

@@ -1,5 +1,5 @@
 """
-The rows of faults.md about pooled connections: what dies under a request, what ages, what says
+The rows about pooled connections: what dies under a request, what ages, what says
 something unasked. Counted at the origin, with the witness beside each and the calm after it.
 """
 

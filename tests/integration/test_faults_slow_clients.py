@@ -1,5 +1,5 @@
 """
-The rows of faults.md about clients that are slow, silent or dead: C2 (a byte a second; nothing at
+The rows about clients that are slow, silent or dead: C2 (a byte a second; nothing at
 all), C6 W (writes and never reads), C8 W (`kill -9` in every state), with the witness and the calm.
 """
 

@@ -1,4 +1,4 @@
-"""The rows of faults.md about streamed answers, with the witness (W) and the calm after each."""
+"""The rows about streamed answers, with the witness (W) and the calm after each."""
 
 import gzip
 import hashlib

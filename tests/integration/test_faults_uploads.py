@@ -1,5 +1,5 @@
 """
-The rows of faults.md about uploads: C22 (a client whose upload is not what it announced, stalls or
+The rows about uploads: C22 (a client whose upload is not what it announced, stalls or
 dies), O10 and O19 (an origin that takes it slowly or not at all), with the witness and the calm.
 """
 

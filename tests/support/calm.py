@@ -1,5 +1,5 @@
 """
-What must hold after each row of faults.md: descriptors, threads and memory are back within 5 s, the
+What must hold after each row: descriptors, threads and memory are back within 5 s, the
 loop was never held over 100 ms, and at most one line was logged about the offender.
 
     with calm(daemon): ...

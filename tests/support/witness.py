@@ -1,5 +1,5 @@
 """
-The witness of faults.md: 50 requests a second to a healthy origin through the same daemon, in a
+The witness: 50 requests a second to a healthy origin through the same daemon, in a
 process of its own, bodies hashed. It must see no error, no wrong byte and no gap over 250 ms.
 
     with Witness(daemon, url, body): ...          asserts at the end of the block

@@ -357,19 +357,36 @@ static void a_full_queue_refuses_and_the_ticket_is_out(void **state)
     struct admission_ticket tickets[3] = {0}, one_more = {0}, his = {0};
     open_bench(&bench, (struct admission_limits){9, 0, 9, 3});
     enter_all(&bench, tickets, 3, ALICE, &x);
-    assert_int_equal(admission_enter(&bench.admission, &one_more, ALICE, &y), -EBUSY);
+    assert_int_equal(admission_enter(&bench.admission, &one_more, ALICE, &x), -EBUSY);
     assert_int_equal(one_more.state, ADMISSION_OUT);
     assert_null(one_more.user);
     assert_int_equal(admission_queued_of(&bench.admission, ALICE), 3);
-    assert_origin_is_idle(&y);
-    enter(&bench, &his, BOB, &y);
+    enter(&bench, &his, BOB, &x);
     admission_leave(&bench.admission, &tickets[1]);
-    enter(&bench, &one_more, ALICE, &y);
+    enter(&bench, &one_more, ALICE, &x);
     leave_all(&bench, tickets, 3);
     leave_all(&bench, &one_more, 1);
     leave_all(&bench, &his, 1);
     bench.admission.limits.queued_per_user = 0;
     assert_int_equal(admission_enter(&bench.admission, &his, BOB, &y), -EBUSY);
+    close_bench(&bench);
+}
+
+static void
+a_queue_that_is_full_for_one_origin_lets_requests_for_others_in_up_to_twice(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct admission_origin x = {0}, others[4] = {0};
+    struct admission_ticket tickets[3] = {0}, more[4] = {0}, second = {0};
+    open_bench(&bench, (struct admission_limits){9, 0, 9, 3});
+    enter_all(&bench, tickets, 3, ALICE, &x);
+    for (size_t i = 0; i < 3; i++)
+        enter(&bench, &more[i], ALICE, &others[i]);
+    assert_int_equal(admission_enter(&bench.admission, &second, ALICE, &others[0]), -EBUSY);
+    assert_int_equal(admission_enter(&bench.admission, &more[3], ALICE, &others[3]), -EBUSY);
+    leave_all(&bench, tickets, 3);
+    leave_all(&bench, more, 3);
     close_bench(&bench);
 }
 
@@ -996,7 +1013,10 @@ static void step_enter(struct model *model, struct naive_ticket *ticket)
     if (ticket->state != ADMISSION_OUT)
         return;
     size_t user = pick(model, USERS), origin = pick(model, ORIGINS);
-    bool is_full = count_of(model, ADMISSION_QUEUED, user, SIZE_MAX) >= narrow.queued_per_user;
+    size_t queued = count_of(model, ADMISSION_QUEUED, user, SIZE_MAX);
+    bool is_full = queued >= narrow.queued_per_user &&
+                   (count_of(model, ADMISSION_QUEUED, SIZE_MAX, origin) > 0 ||
+                    queued >= 2 * narrow.queued_per_user);
     int result = admission_enter(&model->bench.admission, &ticket->ticket, ALICE + (uint32_t)user,
                                  &model->origins[origin]);
     assert_int_equal(result, is_full ? -EBUSY : 0);
@@ -1188,6 +1208,8 @@ int main(void)
         cmocka_unit_test(a_user_at_his_limit_loses_no_turn_and_delays_nobody),
         cmocka_unit_test(limits_may_change_meanwhile),
         cmocka_unit_test(a_full_queue_refuses_and_the_ticket_is_out),
+        cmocka_unit_test(
+            a_queue_that_is_full_for_one_origin_lets_requests_for_others_in_up_to_twice),
         cmocka_unit_test(a_blocked_origin_is_not_asked_before_it_is_woken),
         cmocka_unit_test(an_origin_where_nobody_waits_is_not_blocked),
         cmocka_unit_test(a_returned_ticket_is_first_and_has_its_turn_back),
