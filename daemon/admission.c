@@ -78,6 +78,7 @@ static struct admission_queue *get_queue(struct admission_origin *origin,
         return NULL;
     queue->user = user;
     DL_APPEND(origin->queues, queue);
+    origin->is_blocked = false; /* nobody has asked this one yet */
     return queue;
 }
 
@@ -111,11 +112,22 @@ static void count_queued(struct admission *admission, struct admission_ticket *t
     update_ready(admission, ticket->origin);
 }
 
+static void unblock(struct admission *admission, struct admission_origin *origin,
+                    struct admission_queue *queue)
+{
+    queue->is_blocked = false;
+    origin->is_blocked = false;
+    admission->has_changed = true;
+}
+
 static void leave_queue(struct admission *admission, struct admission_ticket *ticket)
 {
     struct admission_queue *queue = ticket->queue;
+    bool was_first = queue->tickets == ticket;
     DL_DELETE(queue->tickets, ticket);
     ticket->queue = NULL;
+    if (was_first && queue->is_blocked)
+        unblock(admission, ticket->origin, queue); /* the next may want something else */
     if (!queue->tickets) {
         DL_DELETE(ticket->origin->queues, queue); // NOLINT: it is in it
         free(queue);
@@ -195,6 +207,7 @@ int admission_return(struct admission *admission, struct admission_ticket *ticke
     }
     DL_DELETE(origin->queues, queue);
     DL_PREPEND(origin->queues, queue);
+    unblock(admission, origin, queue);
     stop(admission, ticket);
     DL_PREPEND(queue->tickets, ticket);
     count_queued(admission, ticket, queue);
@@ -218,18 +231,54 @@ void admission_leave(struct admission *admission, struct admission_ticket *ticke
     forget_idle_user(admission, user);
 }
 
-void admission_block(struct admission *admission, struct admission_origin *origin)
+static bool is_all_blocked(const struct admission_origin *origin)
 {
-    origin->is_blocked = true;
+    const struct admission_queue *queue;
+    DL_FOREACH (origin->queues, queue) {
+        if (!queue->is_blocked)
+            return false;
+    }
+    return true;
+}
+
+void admission_block(struct admission *admission, struct admission_ticket *ticket)
+{
+    struct admission_origin *origin = ticket->origin;
+    ticket->queue->is_blocked = true;
+    origin->is_blocked = is_all_blocked(origin);
     update_ready(admission, origin);
 }
 
 void admission_wake(struct admission *admission, struct admission_origin *origin)
 {
-    if (!origin->is_blocked)
-        return;
+    struct admission_queue *queue;
+    DL_FOREACH (origin->queues, queue)
+        queue->is_blocked = false;
     origin->is_blocked = false;
     update_ready(admission, origin);
+}
+
+bool admission_is_needy(const struct admission_origin *origin)
+{
+    const struct admission_queue *queue;
+    DL_FOREACH (origin->queues, queue) {
+        if (queue->user->running == 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- Notes ---------------------------------------------------------------------------------- */
+
+struct admission_note admission_get_note(const struct admission_ticket *ticket)
+{
+    return ticket->state == ADMISSION_QUEUED ? ticket->queue->note : (struct admission_note){0};
+}
+
+void admission_set_note(struct admission_ticket *ticket, struct admission_note note)
+{
+    if (ticket->state == ADMISSION_QUEUED)
+        ticket->queue->note = note;
 }
 
 /* ---- To be told ----------------------------------------------------------------------------- */
@@ -240,7 +289,7 @@ enum admission_cause admission_cause(const struct admission *admission,
     const struct admission_limits *limits = &admission->limits;
     if (ticket->state != ADMISSION_QUEUED)
         return ADMISSION_CAUSE_TURN;
-    if (ticket->origin->is_blocked)
+    if (ticket->queue->is_blocked)
         return ADMISSION_CAUSE_ORIGIN;
     if (admission->running >= limits->running)
         return ADMISSION_CAUSE_RUNNING;

@@ -30,7 +30,7 @@ struct admission_limits {
 struct admission_origin {
     struct admission_queue *queues; /* one for each user who waits; the first is served next */
     size_t queued, running;
-    bool is_blocked; /* its caller has said so to one who waits: no turn before admission_wake() */
+    bool is_blocked; /* all its queues are: no turn before admission_wake() */
     bool is_ready;   /* in the list of those that have something waiting and are not blocked */
     struct admission_origin *prev, *next;
 };
@@ -98,12 +98,26 @@ void admission_leave(struct admission *admission, struct admission_ticket *ticke
 /* Something has changed for this origin: its requests may be asked again, by admission_run(). */
 void admission_wake(struct admission *admission, struct admission_origin *origin);
 
+/* Does somebody wait there of whom nothing runs? */
+bool admission_is_needy(const struct admission_origin *origin);
+
 /*
  * Gives turns until nobody can start. Users who run less than their share of `limits.running` (it
  * divided by the users known, at least 1) come before those who run more. Inside on_turn it only
  * asks for another round, and returns.
  */
 void admission_run(struct admission *admission);
+
+/*
+ * What its caller remembers of the queue that a ticket waits in: zeros when the queue is new, and
+ * when the ticket does not wait.
+ */
+struct admission_note {
+    int what;
+    uint64_t since_ns;
+};
+struct admission_note admission_get_note(const struct admission_ticket *ticket);
+void admission_set_note(struct admission_ticket *ticket, struct admission_note note);
 
 /* What keeps a ticket that waits, the first of these that does: for the sentence of its timeout. */
 enum admission_cause {

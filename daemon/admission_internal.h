@@ -14,9 +14,11 @@ struct admission_user {
 struct admission_queue {
     struct admission_user *user;
     struct admission_ticket *tickets;
+    bool is_blocked; /* its first has said so */
+    struct admission_note note;
     struct admission_queue *prev, *next; /* in its origin's ring */
 };
 
 /* What its turn came to. The ticket waits, until then. */
 void admission_start(struct admission *admission, struct admission_ticket *ticket);
-void admission_block(struct admission *admission, struct admission_origin *origin);
+void admission_block(struct admission *admission, struct admission_ticket *ticket);

@@ -34,7 +34,7 @@ static struct admission_ticket *next_ticket(const struct admission_origin *origi
 {
     const struct admission_queue *queue;
     DL_FOREACH (origin->queues, queue) {
-        if (queue->user->running < bound)
+        if (!queue->is_blocked && queue->user->running < bound)
             return queue->tickets;
     }
     return NULL;
@@ -88,8 +88,10 @@ static void visit(struct walk *walk, struct admission_origin *origin)
             has_started = true;
             break;
         case ADMISSION_BLOCKED:
-            admission_block(admission, origin);
-            return;
+            admission_block(admission, ticket);
+            if (origin->is_blocked)
+                return;
+            break;
         case ADMISSION_ENDED:
             return;
         }

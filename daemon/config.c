@@ -32,8 +32,8 @@ const struct config_key config_keys[] = {
     {"pool", "streams_per_connection", CONFIG_COUNT, AT(streams_per_connection), "100", 1, 1000,
      "Requests at a time on one HTTP/2 connection. An origin that allows fewer is obeyed."},
     {"pool", "lookups", CONFIG_COUNT, AT(lookups), "32", 1, 1000,
-     "Names that are looked up at a time; each takes a thread. One name is looked up once, however "
-     "many requests wait for it."},
+     "Names that are looked up at a time; each takes a thread. One user gets at most half of them. "
+     "One name is looked up once, however many requests wait for it."},
     {"pool", "idle_timeout", CONFIG_DURATION, AT(pool_idle_timeout_ms), "55s", 1000, DAY_MS,
      "A connection unused for longer is closed. Below what servers close at: 60s and 75s are "
      "common. Where an origin says (Keep-Alive: timeout=) or shows that it closes earlier, that "
@@ -48,7 +48,8 @@ const struct config_key config_keys[] = {
      "quarter of this time; it is given up if no answer has come by the end of it. 0: no pings."},
     {"pool", "tcp_user_timeout", CONFIG_DURATION, AT(tcp_user_timeout_ms), "10s", 0, HOUR_MS,
      "A connection on which bytes were sent that the far end has not acknowledged for so long is "
-     "given up (TCP_USER_TIMEOUT, tcp(7)). 0: the system's own way, some 15 minutes."},
+     "given up (as by TCP_USER_TIMEOUT, tcp(7), but not while it is there and has no room). 0: the "
+     "system's own way, some 15 minutes."},
     {"pool", "tcp_keepalive", CONFIG_DURATION, AT(tcp_keepalive_ms), "30s", 0, DAY_MS,
      "After so long without a segment TCP asks whether the far end is there (TCP_KEEPIDLE), in "
      "whole seconds. 0: never."},
@@ -117,7 +118,7 @@ const struct config_key config_keys[] = {
      "limit on descriptors (LimitNOFILE) is too small for it."},
     {"limits", "clients_per_user", CONFIG_COUNT, AT(clients_per_user), "2048", 1, 1000000,
      "Client connections of one user at a time. The first request on a further one is answered "
-     "with error 100, and it is closed."},
+     "with error 100, and it is closed. At most three quarters of max_clients."},
     {"limits", "running", CONFIG_COUNT, AT(running), "8192", 1, 1000000,
      "Requests on their way to origins at a time; more wait for their turn. Where they do, no user "
      "has more than a share of them while others wait for theirs."},
@@ -171,7 +172,8 @@ const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
 const struct config_key config_origin_keys[] = {
     {"origin", "warm", CONFIG_COUNT, OF(warm), "0", 0, 100,
      "Connections to it that are open at any time, from start-up on, so that a request finds one. "
-     "They are opened, and kept from lying idle for too long, by HEAD requests of warm_path."},
+     "They are opened, and kept from lying idle for too long, by HEAD requests of warm_path. No "
+     "more than connections_per_origin."},
     {"origin", "warm_path", CONFIG_PATH, OF(warm_path), "/", 0, 0,
      "What these requests ask for. An answer of any status will do."},
 };

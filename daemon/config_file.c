@@ -55,6 +55,7 @@ static int fail_unknown(struct reading *reading, const char *section, const char
         if (strcmp(section, config_keys[i].section) == 0)
             append_name(keys, sizeof keys, config_keys[i].name);
     }
+    append_name(sections, sizeof sections, "origin \"https://HOST\"");
     if (!section[0])
         return fail(reading, -EINVAL, "\"%.60s\" stands before any section; expected one of [%s]",
                     name, sections);
@@ -173,10 +174,11 @@ static int on_line(void *user, const char *section, const char *name, const char
     if (is_origin && get_origin(reading, origin, sizeof origin))
         return take_origin_key(reading, origin, name, text);
     if (is_origin)
-        return fail(
-            reading, -EINVAL,
-            "[%.60s]: expected [origin \"https://HOST\"] with scheme, host and, if need be, port",
-            section);
+        return fail(reading, -EINVAL,
+                    "[%.60s]: expected [origin \"https://HOST\"] with scheme, host and, if need "
+                    "be, port, and nothing behind "
+                    "them",
+                    section);
     for (size_t i = 0; i < config_key_count; i++) {
         if (strcmp(section, config_keys[i].section) == 0 && strcmp(name, config_keys[i].name) == 0)
             return take_key(reading, &reading->config, &config_keys[i], &reading->seen[i], text);

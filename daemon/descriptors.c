@@ -38,6 +38,10 @@ void descriptors_share(struct descriptors *out_descriptors, const struct config 
     uint64_t most_clients = all - reserved - (wanted < half ? wanted : half);
     out_descriptors->clients = config->max_clients < most_clients ? config->max_clients
                                                                   : most_clients;
+    uint64_t most_of_user = out_descriptors->clients - out_descriptors->clients / 4;
+    out_descriptors->clients_per_user = config->clients_per_user < most_of_user
+                                            ? config->clients_per_user
+                                            : most_of_user;
     out_descriptors->origins = all - reserved - out_descriptors->clients;
     if (out_descriptors->clients < config->max_clients)
         log_write(LOG_LEVEL_NOTICE,

@@ -10,7 +10,9 @@
 
 struct descriptors {
     uint64_t clients; /* connections of clients: [limits] max_clients, or what is left for them */
-    uint64_t origins; /* sockets to origins */
+    uint64_t
+        clients_per_user; /* [limits] clients_per_user; at most three quarters of the clients */
+    uint64_t origins;     /* sockets to origins */
 };
 
 /* Raises the limit as far as it is allowed to. Logs it if max_clients has to be lowered. */

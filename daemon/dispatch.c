@@ -34,10 +34,10 @@ static void run_later(struct dispatch *dispatch, uint64_t at_ns)
                    at_ns > now ? (at_ns - now + NS_PER_MS - 1) / NS_PER_MS : 0, 0);
 }
 
-/* What the queue of its origin waits for. */
+/* What its queue waits for. */
 static enum pool_verdict verdict_of(const struct dispatch_ticket *ticket)
 {
-    return (enum pool_verdict)ticket->want.origin->verdict;
+    return (enum pool_verdict)admission_get_note(&ticket->admission).what;
 }
 
 /* Does it wait for something that is not its origin's alone? */
@@ -81,6 +81,13 @@ static enum admission_turn block(struct dispatch *dispatch, struct dispatch_tick
     return ADMISSION_BLOCKED;
 }
 
+static void set_verdict(struct dispatch_ticket *ticket, enum pool_verdict before,
+                        enum pool_verdict verdict)
+{
+    if (before != verdict)
+        admission_set_note(&ticket->admission, (struct admission_note){(int)verdict, uv_hrtime()});
+}
+
 /* Who has waited for somebody else's attempt shares its failure. */
 static enum admission_turn on_turn(void *ctx, struct admission_ticket *admission)
 {
@@ -95,22 +102,30 @@ static enum admission_turn on_turn(void *ctx, struct admission_ticket *admission
         refuse(ticket, verdict);
         return ADMISSION_ENDED;
     }
-    ticket->want.origin->verdict = verdict;
+    set_verdict(ticket, before, verdict);
     if (verdict != POOL_GO)
         return block(dispatch, ticket, before, again_ns);
     ticket->events->on_place(ticket, connection);
     return ADMISSION_STARTED;
 }
 
-static void wake_all(struct dispatch *dispatch)
+static void wake_some(struct dispatch *dispatch, bool needy)
 {
     struct origin *origin, *next;
+    HASH_ITER (hh, dispatch->origins->by_name, origin, next) {
+        struct admission_origin *admission = &origin->admission;
+        if (admission->queued > 0 && admission_is_needy(admission) == needy)
+            admission_wake(&dispatch->admission, admission);
+    }
+}
+
+/* What is asked first gets what has become free: who has nothing yet need not wait for a round. */
+static void wake_all(struct dispatch *dispatch)
+{
     dispatch->wakes_all = false;
     dispatch->blocked_wide = 0;
-    HASH_ITER (hh, dispatch->origins->by_name, origin, next) {
-        if (origin->admission.is_blocked)
-            admission_wake(&dispatch->admission, &origin->admission);
-    }
+    wake_some(dispatch, true);
+    wake_some(dispatch, false);
 }
 
 static void run(struct dispatch *dispatch)
@@ -164,6 +179,7 @@ int dispatch_enter(struct dispatch *dispatch, struct dispatch_ticket *ticket, ui
 {
     struct origin *origin = ticket->want.origin;
     ticket->entered_ns = uv_hrtime();
+    ticket->want.owner = uid;
     int result = admission_enter(&dispatch->admission, &ticket->admission, uid, &origin->admission);
     if (result < 0)
         return explain(dispatch, result, why);
@@ -190,7 +206,15 @@ void dispatch_leave(struct dispatch *dispatch, struct dispatch_ticket *ticket)
 
 bool dispatch_waits_for_opening(const struct dispatch_ticket *ticket)
 {
-    return ticket->admission.state == ADMISSION_QUEUED && verdict_of(ticket) == POOL_OPENING;
+    return dispatch_opening_since_ns(ticket) != 0;
+}
+
+uint64_t dispatch_opening_since_ns(const struct dispatch_ticket *ticket)
+{
+    struct admission_note note = admission_get_note(&ticket->admission);
+    if (note.what != POOL_OPENING)
+        return 0;
+    return note.since_ns > ticket->entered_ns ? note.since_ns : ticket->entered_ns;
 }
 
 /* ---- What it waits for ---------------------------------------------------------------------- */

@@ -78,6 +78,9 @@ void dispatch_leave(struct dispatch *dispatch, struct dispatch_ticket *ticket);
 /* Does it wait for a connection that another is opening, rather than for its turn? */
 bool dispatch_waits_for_opening(const struct dispatch_ticket *ticket);
 
+/* Since when; 0: it does not. */
+uint64_t dispatch_opening_since_ns(const struct dispatch_ticket *ticket);
+
 /* "place 3 of its user's queue for https://…: 256 connections to it are in use ([pool] …)" */
 void dispatch_describe(const struct dispatch *dispatch, const struct dispatch_ticket *ticket,
                        struct wire_why *out_why);

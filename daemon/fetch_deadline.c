@@ -13,8 +13,9 @@ static struct fetch_deadline client_stall(const struct fetch *fetch, const char 
 /* Somebody else's attempt to open a connection counts as its own. */
 static struct fetch_deadline opening(const struct fetch *fetch)
 {
-    return (struct fetch_deadline){.since_ns = fetch->opening_ns ? fetch->opening_ns
-                                                                 : fetch->queued_ns,
+    uint64_t since_ns = fetch->state == FETCH_QUEUED ? dispatch_opening_since_ns(&fetch->ticket)
+                                                     : fetch->opening_ns;
+    return (struct fetch_deadline){.since_ns = since_ns,
                                    .limit_ms = fetch->request->connect_timeout_ms,
                                    .name = "connect_timeout"};
 }

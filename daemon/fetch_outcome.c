@@ -25,6 +25,8 @@ static int honest_code(const struct fetch *fetch, int code, const char *message,
 void fetch_fail(struct fetch *fetch, int code, const char *message)
 {
     struct wire_why why;
+    if (fetch->state == FETCH_QUEUED)
+        fetch->timing.queue_us += (uv_hrtime() - fetch->queued_ns) / NS_PER_US;
     struct fetch_outcome outcome = {
         .code = honest_code(fetch, code, message, &why),
         .message = why.text,

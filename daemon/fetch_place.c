@@ -36,11 +36,7 @@ static void on_place(struct dispatch_ticket *ticket, struct pool_connection *con
 static void on_wait(struct dispatch_ticket *ticket)
 {
     struct fetch *fetch = fetch_of(ticket);
-    bool is_opening = dispatch_waits_for_opening(ticket);
-    if (is_opening && fetch->opening_ns == 0)
-        fetch->opening_ns = uv_hrtime();
-    if (!is_opening)
-        fetch->opening_ns = 0;
+    fetch->opening_ns = dispatch_opening_since_ns(ticket);
     fetch_set_timer(fetch);
 }
 
@@ -121,14 +117,13 @@ void fetch_choose(struct fetch *fetch, enum pool_choice choice, uint64_t number)
 
 static void count_phases(struct origin *origin, const struct fetchpool_timing *timing)
 {
-    struct histogram *phases = origin->phases;
     if (timing->resolve_us + timing->connect_us + timing->tls_us > 0) {
-        histogram_add(&phases[ORIGIN_RESOLVE], timing->resolve_us);
-        histogram_add(&phases[ORIGIN_CONNECT], timing->connect_us);
-        histogram_add(&phases[ORIGIN_TLS], timing->tls_us);
+        origin_note_phase(origin, ORIGIN_RESOLVE, timing->resolve_us);
+        origin_note_phase(origin, ORIGIN_CONNECT, timing->connect_us);
+        origin_note_phase(origin, ORIGIN_TLS, timing->tls_us);
     }
     if (timing->first_byte_us > 0)
-        histogram_add(&phases[ORIGIN_FIRST_BYTE], timing->first_byte_us);
+        origin_note_phase(origin, ORIGIN_FIRST_BYTE, timing->first_byte_us);
 }
 
 void fetch_count_at_origin(struct fetch *fetch, int code)
@@ -137,9 +132,9 @@ void fetch_count_at_origin(struct fetch *fetch, int code)
     if (!origin)
         return;
     origin_note_end(origin, code);
-    histogram_add(&origin->phases[ORIGIN_QUEUE], fetch->timing.queue_us);
+    origin_note_phase(origin, ORIGIN_QUEUE, fetch->timing.queue_us);
     count_phases(origin, &fetch->timing);
-    histogram_add(&origin->phases[ORIGIN_TOTAL], (uv_hrtime() - fetch->started_ns) / NS_PER_US);
+    origin_note_phase(origin, ORIGIN_TOTAL, (uv_hrtime() - fetch->started_ns) / NS_PER_US);
 }
 
 void fetch_leave_origin(struct fetch *fetch)

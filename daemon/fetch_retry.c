@@ -69,6 +69,8 @@ static void send_again(struct fetch *fetch, const struct transfer_result *result
         fetch->first_code = result->code;
         fetch->first_why = result->why;
     }
+    if (result->wants_http_1 && fetch->request->http == WIRE_HTTP_AUTO)
+        fetch->request->http = WIRE_HTTP_1_1;
     fetch->retries++;
     fetch->origin->retries++;
     fetch->context->stats->retries++;

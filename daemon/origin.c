@@ -16,6 +16,7 @@ static void origin_free(struct origin *origin)
 {
     free(origin->name);
     free(origin->host);
+    free(origin->phases);
     free(origin);
 }
 
@@ -101,6 +102,14 @@ static void count_error(struct origin *origin, int code)
         error->count++;
         return;
     }
+}
+
+void origin_note_phase(struct origin *origin, enum origin_phase phase, uint64_t us)
+{
+    if (!origin->phases)
+        origin->phases = calloc(ORIGIN_PHASES, sizeof *origin->phases);
+    if (origin->phases)
+        histogram_add(&origin->phases[phase], us);
 }
 
 void origin_note_end(struct origin *origin, int code)

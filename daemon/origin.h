@@ -58,7 +58,6 @@ struct origin {
 
     /* For admission's caller and for the pool. */
     struct admission_origin admission;
-    int verdict; /* dispatch's: enum pool_verdict, what its queue waits for */
     struct pool_connection *connections; /* the one used last is first */
     size_t connection_count;             /* of these, those that are or may become usable */
     size_t opening;
@@ -81,7 +80,7 @@ struct origin {
     uint64_t saved_us;
     uint64_t opening_cost_us; /* a moving mean of look-up, connect and TLS */
     struct origin_error errors[ORIGIN_CODES];
-    struct histogram phases[ORIGIN_PHASES];
+    struct histogram *phases; /* ORIGIN_PHASES of them; NULL before the first sample */
 };
 
 struct origin_table {
@@ -98,6 +97,9 @@ void origin_table_finish(struct origin_table *table);
  */
 struct origin *origin_hold(struct origin_table *table, const char *name, const char *host);
 void origin_release(struct origin_table *table, struct origin *origin);
+
+/* A phase of one of its requests took so long. Without memory it is not counted. */
+void origin_note_phase(struct origin *origin, enum origin_phase phase, uint64_t us);
 
 /* A request of its ended; code 0: well. */
 void origin_note_end(struct origin *origin, int code);

@@ -123,7 +123,7 @@ static void on_idle_close(void *ctx, struct pool_socket *sock)
     uint64_t now = uv_hrtime();
     if (!connection || pool_connection_is_used(connection))
         return;
-    if (connection->is_idle)
+    if (connection->is_idle && pool_connection_is_typical(connection))
         idle_limit_note_close(&connection->origin->idle_limit,
                               pool_connection_idle_ms(connection, now), now / NS_PER_MS);
     pool_connection_shut(pool, connection);

@@ -82,6 +82,7 @@ struct pool_want {
     const char *terms; /* NULL: as the configuration says; else for jobs with the same text */
     enum pool_choice choice;
     uint64_t number;         /* of POOL_THIS */
+    uint32_t owner;          /* the user: so that none has all look-ups */
     bool is_private;         /* for this job only */
     bool is_proxied;         /* the origin itself is neither looked up nor connected to */
     uint64_t begun_after_ns; /* one whose opening began later; 0: any */
@@ -190,6 +191,9 @@ int pool_connection_use(struct pool_job *job, int local_port, const char *peer,
 
 /* Gives the job's place back, if it has one. The record may be gone after it. */
 void pool_leave(struct pool_job *job);
+
+/* TCP got through to its far end, whatever came of it: it can be reached. */
+void pool_connection_note_reached(struct pool_connection *connection);
 
 /* The attempt to open it failed, for no reason of this job's own: those who waited for it share the
  * code and the sentence. `is_refusal`: of the origin, which is not asked for ever. */

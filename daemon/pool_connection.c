@@ -9,6 +9,19 @@
 
 #include <utlist.h>
 
+/* ---- What it says of its origin -------------------------------------------------------------- */
+
+bool pool_connection_is_typical(const struct pool_connection *connection)
+{
+    return !connection->terms && !connection->is_private;
+}
+
+/* Does it show which version of HTTP the origin chooses? */
+static bool is_telling(const struct pool_connection *connection)
+{
+    return connection->kind == POOL_EITHER && pool_connection_is_typical(connection);
+}
+
 /* ---- State ---------------------------------------------------------------------------------- */
 
 static bool is_counted(const struct pool_connection *connection)
@@ -52,7 +65,10 @@ void pool_connection_set_unclean(struct pool *pool, struct pool_connection *conn
 {
     pool->unclean += !connection->is_unclean;
     connection->is_unclean = true;
-    pool_upkeep_wake(pool);
+    if (pool_connection_is_typical(connection))
+        pool_upkeep_wake(pool);
+    else
+        pool_sweep_wake(pool); /* libcurl looks at these once a second: see pool_upkeep.c */
 }
 
 void pool_connection_set_state(struct pool *pool, struct pool_connection *connection,
@@ -63,7 +79,6 @@ void pool_connection_set_state(struct pool *pool, struct pool_connection *connec
     if (connection->state == POOL_CONNECTION_OPENING) {
         pool->opening--;
         connection->origin->opening--;
-        connection->opener = NULL;
     }
     connection->state = state;
     if (was_counted && !is_counted(connection)) {
@@ -104,6 +119,7 @@ struct pool_connection *pool_connection_create(struct pool *pool, const struct p
         .number = pool->next_number++,
         .origin = hold(pool, want->origin), /* it exists: no memory is needed */
         .kind = want->kind,
+        .owner = want->owner,
         .terms = terms,
         .is_private = want->is_private,
         .is_proxied = want->is_proxied,
@@ -156,7 +172,8 @@ static void note_sharing(struct pool *pool, struct pool_connection *connection)
     if (connection->streams < 2 || connection->http[0] || connection->most_streams != 2)
         return;
     connection->most_streams = pool->config->streams_per_connection;
-    connection->origin->is_single = false;
+    if (is_telling(connection))
+        connection->origin->is_single = false;
     pool_tell(pool, connection->origin);
 }
 
@@ -206,7 +223,7 @@ enum pool_gate pool_connection_note_refusal(struct pool *pool, struct pool_conne
         return POOL_GATE_STALE;
     }
     connection->most_streams = connection->carried;
-    if (!connection->http[0])
+    if (!connection->http[0] && is_telling(connection))
         connection->origin->is_single = true;
     pool_tell(pool, connection->origin);
     return POOL_GATE_FULL;
@@ -252,22 +269,26 @@ void pool_connection_note_answer(struct pool *pool, struct pool_connection *conn
                                  const char *http, const char *keep_alive)
 {
     struct origin *origin = connection->origin;
-    idle_limit_note_field(&origin->idle_limit, keep_alive);
     bool is_news = connection->http != http;
     connection->http = http;
-    origin->http = http;
+    if (pool_connection_is_typical(connection)) {
+        idle_limit_note_field(&origin->idle_limit, keep_alive);
+        origin->http = http;
+    }
     if (!is_news)
         return;
     connection->most_streams = http[0] == '2' ? pool->config->streams_per_connection : 1;
-    origin->is_single = http[0] == '1';
+    if (is_telling(connection))
+        origin->is_single = http[0] == '1';
     pool_tell(pool, origin);
 }
 
 void pool_connection_note_unprocessed(struct pool *pool, struct pool_connection *connection)
 {
     connection->unprocessed++;
-    request_limit_note(&connection->origin->request_limit, connection->number + 1,
-                       connection->requests - connection->unprocessed, uv_hrtime() / NS_PER_MS);
+    if (pool_connection_is_typical(connection))
+        request_limit_note(&connection->origin->request_limit, connection->number + 1,
+                           connection->requests - connection->unprocessed, uv_hrtime() / NS_PER_MS);
     pool_connection_drain(pool, connection);
 }
 

@@ -30,49 +30,52 @@ enum pool_connection_state {
 
 struct pool_connection {
     enum pool_connection_state state;
-    uint32_t tag;          /* libcurl's name for it */
-    uint64_t number;       /* ours */
-    struct origin *origin; /* held */
     enum pool_kind kind;
-    char *terms; /* NULL: as the configuration says */
+    uint32_t tag;             /* libcurl's name for it */
+    uint32_t owner;           /* for whom it was opened */
+    uint64_t number;          /* ours */
+    struct origin *origin;    /* held */
+    char *terms;              /* NULL: as the configuration says */
+    struct pool_socket *sock; /* NULL: not open yet, or closed */
+    const char *http;         /* a static string, "" before its first answer */
+    const char *death;        /* NULL, or why it was given up */
+    char peer[POOL_PEER_BYTES];
+
     bool is_private;
     bool is_proxied;
-    const struct pool_job *opener; /* while OPENING */
-    bool is_looking_up;            /* in the pool's list of those */
-    bool has_failed;               /* its origin's breaker knows */
-    struct pool_socket *sock;      /* NULL: not open yet, or closed */
-    const char *http;              /* a static string, "" before its first answer */
-    char peer[POOL_PEER_BYTES];
-    const char *death; /* NULL, or why it was given up */
+    bool is_reached;    /* TCP got through, if TLS did not */
+    bool has_failed;    /* its origin's breaker knows */
+    bool was_shared;    /* it has carried several at a time */
+    bool is_cautious;   /* its origin has refused streams: one at a time before its first answer, as
+                           how many it takes is known then */
+    bool is_looking_up; /* in the pool's list of those whose names are looked up */
+    bool is_idle;       /* in the list of those that could be closed to make room */
+    bool is_nudged;     /* in the list of those that are to be */
+    bool is_unclean;    /* libcurl has to look at it */
 
-    uint64_t began_ns; /* to be opened */
-    uint64_t opened_ns;
+    uint64_t began_ns;  /* to be opened */
+    uint64_t opened_ns; /* its socket */
+    uint64_t ready_ns;  /* TCP and TLS were done */
+    uint64_t heard_ns;  /* when its far end first said something after that; 0: not yet */
     uint64_t idle_since_ns;
+    uint64_t asked_ns;   /* when something was last asked of its far end */
+    uint64_t pinged_ns;  /* 0: no ping awaits its answer */
+    uint64_t unacked_ns; /* since when it has sent what is not acknowledged; 0: it has not */
+    uint64_t nudged_ns;
+    uint64_t nudged_requests; /* how many it had carried then */
+
     uint64_t requests;
     uint64_t unprocessed; /* of them */
-    bool was_shared;      /* it has carried several at a time */
     size_t streams;       /* places that are taken */
     size_t carried;       /* of them, those whose requests were sent */
     size_t most_streams;  /* as far as is known */
-    bool is_cautious;     /* its origin has refused streams: one at a time before its first answer,
-                             as how many it takes is then known */
-    uint64_t heard_ns;    /* when its far end first said something; 0: it has not */
 
-    bool is_idle; /* in the pool's list of those that could be closed to make room */
-    bool
-        is_unclean; /* it has bytes that nobody asked for, or is closed: libcurl is to look at it */
-    struct pool_tidier *tidier; /* has libcurl look at it; NULL: there is none */
-    uint64_t asked_ns;          /* when something was last asked of its far end */
-    uint64_t pinged_ns;         /* 0: no ping awaits its answer */
-
-    bool is_nudged;           /* in the list of those that are to be */
-    uint64_t nudged_ns;       /* since when */
-    uint64_t nudged_requests; /* how many it had carried then */
-    struct pool_connection *nudged_prev, *nudged_next;
-    struct pool_connection *prev, *next;               /* of the pool, oldest first */
+    struct pool_tidier *tidier;          /* has libcurl look at it; NULL: there is none */
+    struct pool_connection *prev, *next; /* of the pool, oldest first */
     struct pool_connection *origin_prev, *origin_next; /* of the origin, latest used first */
     struct pool_connection *idle_prev, *idle_next;     /* longest idle first */
     struct pool_connection *look_prev, *look_next;
+    struct pool_connection *nudged_prev, *nudged_next;
 };
 
 /* A new one, OPENING, with one place taken. NULL without memory. */
@@ -81,6 +84,9 @@ struct pool_connection *pool_connection_create(struct pool *pool, const struct p
 /* Moves it to the lists of its state. */
 void pool_connection_set_state(struct pool *pool, struct pool_connection *connection,
                                enum pool_connection_state state);
+
+/* Is it as the configuration says, so that what it shows is true of its origin for everybody? */
+bool pool_connection_is_typical(const struct pool_connection *connection);
 
 /* May jobs be placed on it? */
 bool pool_connection_is_usable(const struct pool_connection *connection);

@@ -14,21 +14,21 @@ static void note_opening(struct pool_job *job)
         job->opening_ns = uv_hrtime();
 }
 
-/*
- * Only the opener of a connection gets sockets for it, one for each address that is tried. Any
- * other job was to use one that is there: it has gone, or is full, or libcurl wants to send the
- * request once more.
- */
-static enum pool_gate check_gate(const struct pool_job *job)
+/* Does it open the connection that it is placed on? Nobody else is, before that is open. */
+static bool is_opener(const struct pool_job *job)
 {
-    struct pool *pool = job->pool;
-    struct pool_connection *connection = job->connection;
-    if (!connection)
-        return POOL_GATE_STALE; /* it is there to have libcurl look at one */
-    if (connection->state != POOL_CONNECTION_OPENING)
-        return pool_connection_note_refusal(pool, connection, job);
-    /* Before the system would: without a descriptor, clients could not be accepted either. */
-    return pool->sockets_open < pool->setup.most_sockets ? POOL_GATE_OPEN : POOL_GATE_LIMIT;
+    return job->connection && job->connection->state == POOL_CONNECTION_OPENING;
+}
+
+/*
+ * Any other job was to use a connection that is there: it has gone, or is full, or libcurl wants to
+ * send the request once more. Or it is there to have libcurl look at one.
+ */
+static void note_refusal(struct pool_job *job)
+{
+    job->had_error = job->detail && job->detail[0];
+    job->gate = job->connection ? pool_connection_note_refusal(job->pool, job->connection, job)
+                                : POOL_GATE_STALE;
 }
 
 static void note_looked_up(const struct pool_job *job)
@@ -40,31 +40,38 @@ static void note_looked_up(const struct pool_job *job)
     pool_connection_end_look_up(job->pool, connection);
 }
 
+/* The opener gets one socket for each address that is tried. None is opened before the system would
+ * refuse: without a descriptor, clients could not be accepted either. */
 static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct pool_job *job = ctx;
     struct pool *pool = job->pool;
     (void)purpose;
-    job->gate = check_gate(job);
-    job->had_error = job->detail && job->detail[0];
-    if (job->gate != POOL_GATE_OPEN)
+    if (!is_opener(job)) {
+        note_refusal(job);
         return CURL_SOCKET_BAD;
+    }
     note_opening(job);
     note_looked_up(job);
-    curl_socket_t fd = pool_sockets_open(&pool->sockets, address);
-    if (fd == CURL_SOCKET_BAD)
-        job->gate = POOL_GATE_LIMIT;
-    else
-        pool->sockets_open++;
+    bool has_descriptor = pool->sockets_open < pool->setup.most_sockets;
+    curl_socket_t fd = has_descriptor ? pool_sockets_open(&pool->sockets, address)
+                                      : CURL_SOCKET_BAD;
+    job->gate = fd == CURL_SOCKET_BAD ? POOL_GATE_LIMIT : POOL_GATE_OPEN;
+    pool->sockets_open += fd != CURL_SOCKET_BAD;
     return fd;
 }
 
-/* A name is about to be looked up: this job is opening a connection. */
+/* A name is about to be looked up. Who is not there to open a connection would only want it for a
+ * socket that it does not get. */
 static int on_look_up(void *resolver_state, void *reserved, void *ctx)
 {
+    struct pool_job *job = ctx;
     (void)resolver_state;
     (void)reserved;
-    struct pool_job *job = ctx;
+    if (!is_opener(job)) {
+        note_refusal(job);
+        return 1;
+    }
     job->looked_up = true;
     note_opening(job);
     return 0;

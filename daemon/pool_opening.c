@@ -2,13 +2,12 @@
 #include "pool_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <utlist.h>
 
-/* An attempt that was given up after so long counts as one that failed: the client's patience
- * alone, which may be a millisecond, says nothing of the origin. */
-#define LONG_ATTEMPT_MS 1000
+#include "log.h"
 
 void pool_connection_end_look_up(struct pool *pool, struct pool_connection *connection)
 {
@@ -25,6 +24,30 @@ static struct breaker_limits breaker_limits(const struct pool *pool)
     return (struct breaker_limits){pool->config->failing_least_ms, pool->config->failing_most_ms};
 }
 
+/* One line when it begins and one when it is over, whatever is tried meanwhile. */
+static void note_breaker_failure(struct origin *origin, const struct breaker_limits *limits,
+                                 uint64_t now_ms)
+{
+    bool was_closed = origin->breaker.state == BREAKER_CLOSED;
+    breaker_note_failure(&origin->breaker, limits, now_ms);
+    if (was_closed && origin->breaker.state != BREAKER_CLOSED)
+        log_write(LOG_LEVEL_INFO, "%s cannot be reached: %s", origin->name, origin->failed_text);
+}
+
+static void note_breaker_success(struct origin *origin)
+{
+    if (origin->breaker.state != BREAKER_CLOSED)
+        log_write(LOG_LEVEL_INFO, "%s can be reached again", origin->name);
+    breaker_note_success(&origin->breaker);
+}
+
+void pool_connection_note_reached(struct pool_connection *connection)
+{
+    connection->is_reached = true;
+    if (!connection->is_proxied)
+        note_breaker_success(connection->origin);
+}
+
 void pool_connection_note_failure(struct pool *pool, struct pool_connection *connection, int code,
                                   const char *text, bool is_refusal)
 {
@@ -34,21 +57,30 @@ void pool_connection_note_failure(struct pool *pool, struct pool_connection *con
         return;
     origin_note_failure(connection->origin, code, text, now);
     if (is_refusal)
-        breaker_note_failure(&connection->origin->breaker, &limits, now / NS_PER_MS);
+        note_breaker_failure(connection->origin, &limits, now / NS_PER_MS);
     connection->has_failed = is_refusal;
 }
 
+/*
+ * Given up by whoever waited for it. That says something of the origin only if it had as long as
+ * the configuration gives, and if TCP did not get through: else it was the client's patience, or
+ * its own terms for TLS.
+ */
 void pool_opening_end(struct pool *pool, struct pool_connection *connection)
 {
-    struct breaker *breaker = &connection->origin->breaker;
+    struct origin *origin = connection->origin;
     struct breaker_limits limits = breaker_limits(pool);
     uint64_t now_ms = uv_hrtime() / NS_PER_MS;
+    uint64_t took_ms = now_ms - connection->began_ns / NS_PER_MS;
     if (connection->has_failed || connection->is_proxied)
         return;
-    if (now_ms - connection->began_ns / NS_PER_MS >= LONG_ATTEMPT_MS)
-        breaker_note_failure(breaker, &limits, now_ms);
-    else
-        breaker_note_abandoned(breaker, now_ms);
+    if (took_ms < pool->config->connect_timeout_ms || connection->is_reached) {
+        breaker_note_abandoned(&origin->breaker, now_ms);
+        return;
+    }
+    snprintf(origin->failed_text, sizeof origin->failed_text, "connect to %s timed out",
+             origin->name);
+    note_breaker_failure(origin, &limits, now_ms);
 }
 
 static size_t most_streams(const struct pool *pool, const struct pool_connection *connection)
@@ -74,9 +106,9 @@ int pool_opening_succeed(struct pool *pool, struct pool_connection *connection, 
     sock->connection = connection;
     connection->sock = sock;
     connection->opened_ns = sock->opened_ns;
+    connection->ready_ns = uv_hrtime();
     memcpy(connection->peer, sock->peer, sizeof connection->peer);
-    pool_sockets_set_patience(sock, pool->config->tcp_user_timeout_ms,
-                              pool->config->tcp_keepalive_ms);
+    pool_sockets_set_keepalive(sock, pool->config->tcp_keepalive_ms);
     pool_connection_end_look_up(pool, connection);
     pool_connection_set_state(pool, connection, POOL_CONNECTION_OPEN);
     connection->is_cautious = request_limit_is_seen(&connection->origin->request_limit,
@@ -84,7 +116,7 @@ int pool_opening_succeed(struct pool *pool, struct pool_connection *connection, 
     connection->most_streams = most_streams(pool, connection);
     pool->stats->connections_opened++;
     if (!connection->is_proxied) {
-        breaker_note_success(&connection->origin->breaker);
+        note_breaker_success(connection->origin);
         origin_note_reached(connection->origin);
     }
     pool_tell(pool, connection->origin);

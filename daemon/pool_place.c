@@ -27,19 +27,24 @@ static bool is_too_old(const struct pool *pool, const struct pool_connection *co
 }
 
 /*
- * Over HTTP/2 the first that an origin says is how many requests it takes at a time; over TLS it
- * may say something else just before. Sent earlier, those beyond that number are refused.
+ * Over HTTP/2 the first that an origin says is how many requests it takes at a time; what is sent
+ * before that is known, and is more, is refused. Over TLS it may say something else just before, or
+ * have said it with the handshake's end. So: a moment after it has said something, or after as long
+ * as opening the connection took, which is more than one round trip.
  */
 #define SETTLE_MS 5
 
 static uint64_t settled_at_ns(const struct pool_connection *connection)
 {
-    return connection->heard_ns + (uint64_t)SETTLE_MS * NS_PER_MS;
+    uint64_t took_ns = connection->ready_ns - connection->opened_ns;
+    uint64_t since_ns = connection->heard_ns ? connection->heard_ns
+                                             : connection->ready_ns + took_ns;
+    return since_ns + (uint64_t)SETTLE_MS * NS_PER_MS;
 }
 
 static bool has_settled(const struct pool_connection *connection, uint64_t now)
 {
-    return connection->http[0] || (connection->heard_ns != 0 && now >= settled_at_ns(connection));
+    return connection->http[0] || now >= settled_at_ns(connection);
 }
 
 /* Has it carried, or is it to carry, all that its origin takes over one? */
@@ -94,10 +99,10 @@ static uint64_t undecided_until_ns(const struct pool_connection *connection, uin
         return share_end_ns;
     if (connection->state != POOL_CONNECTION_OPEN || connection->http[0])
         return 0;
-    if (connection->heard_ns != 0 && now < settled_at_ns(connection))
+    if (now < settled_at_ns(connection))
         return settled_at_ns(connection);
     bool is_tried = connection->streams > 1 && connection->carried < 2;
-    return connection->heard_ns == 0 || connection->is_cautious || is_tried ? share_end_ns : 0;
+    return connection->is_cautious || is_tried ? share_end_ns : 0;
 }
 
 /* Somebody is opening a connection that may turn out to have room for this request, too: until when
@@ -131,6 +136,15 @@ static const struct pool_connection *find_look_up(const struct pool *pool, const
     return NULL;
 }
 
+static size_t count_look_ups_of(const struct pool *pool, uint32_t owner)
+{
+    const struct pool_connection *connection;
+    size_t count = 0;
+    DL_FOREACH2 (pool->looking_up, connection, look_next)
+        count += connection->owner == owner;
+    return count;
+}
+
 /* libcurl believes a name for dns_ttl; it counts in seconds, so the last one is not relied upon. */
 static bool is_name_known(const struct pool *pool, const struct origin *origin, uint64_t now)
 {
@@ -146,7 +160,9 @@ static enum pool_verdict check_look_up(const struct pool *pool, const struct poo
         return POOL_GO;
     if (find_look_up(pool, want->origin->host))
         return POOL_OPENING;
-    return pool->look_ups < pool->config->lookups ? POOL_GO : POOL_FULL_LOOKUPS;
+    bool has_slot = pool->look_ups < pool->config->lookups &&
+                    count_look_ups_of(pool, want->owner) < (pool->config->lookups + 1) / 2;
+    return has_slot ? POOL_GO : POOL_FULL_LOOKUPS;
 }
 
 /* The one of an origin that has been idle longest: to make room for one of another kind. */

@@ -4,11 +4,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -174,7 +176,7 @@ void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what)
     arm(sock, sock->wanted);
 }
 
-/* ---- Patience ------------------------------------------------------------------------------- */
+/* ---- TCP ------------------------------------------------------------------------------------ */
 
 static void set_tcp_option(const struct pool_socket *sock, int option, uint64_t number)
 {
@@ -183,25 +185,36 @@ static void set_tcp_option(const struct pool_socket *sock, int option, uint64_t 
     (void)setsockopt(sock->fd, IPPROTO_TCP, option, &value, sizeof value);
 }
 
-/* tcp(7). TCP counts these in whole seconds. A far end that answers none of its questions is given
- * up after the same time as one that acknowledges nothing. */
-static void set_keepalive(const struct pool_socket *sock, uint64_t keepalive_ms)
+/* tcp(7). TCP counts these in whole seconds. */
+void pool_sockets_set_keepalive(struct pool_socket *sock, uint64_t keepalive_ms)
 {
     int on = 1;
     uint64_t seconds = (keepalive_ms + 999) / 1000;
+    if (seconds == 0)
+        return;
     (void)setsockopt(sock->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     set_tcp_option(sock, TCP_KEEPIDLE, seconds);
     set_tcp_option(sock, TCP_KEEPINTVL, seconds < 3 ? 1 : seconds / 3);
     set_tcp_option(sock, TCP_KEEPCNT, 3);
 }
 
-void pool_sockets_set_patience(struct pool_socket *sock, uint64_t unacknowledged_ms,
-                               uint64_t keepalive_ms)
+/* A far end that has no room answers the questions whether it has some; not answering several of
+ * them is no answer at all. */
+#define MOST_PROBES 2
+
+struct pool_tcp pool_sockets_ask_tcp(const struct pool_socket *sock)
 {
-    if (unacknowledged_ms > 0)
-        set_tcp_option(sock, TCP_USER_TIMEOUT, unacknowledged_ms);
-    if (keepalive_ms > 0)
-        set_keepalive(sock, keepalive_ms);
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    int queued = 0;
+    if (getsockopt(sock->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        return (struct pool_tcp){0};
+    (void)ioctl(sock->fd, SIOCOUTQ, &queued);
+    return (struct pool_tcp){
+        .is_unacknowledged = info.tcpi_unacked > 0 || info.tcpi_probes > MOST_PROBES,
+        .has_unsent = queued > 0,
+        .acked_ms = info.tcpi_last_ack_recv,
+    };
 }
 
 /* ---- Sockets -------------------------------------------------------------------------------- */

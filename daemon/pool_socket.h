@@ -64,12 +64,18 @@ curl_socket_t pool_sockets_open(struct pool_sockets *sockets, const struct curl_
 /* Closes one that pool_sockets_open() opened: for CURLOPT_CLOSESOCKETFUNCTION. */
 void pool_sockets_close(struct pool_sockets *sockets, curl_socket_t fd);
 
-/*
- * How long bytes that were sent may stay unacknowledged, and after how long without a segment TCP
- * asks whether its far end is there; 0: the system's own ways. Milliseconds.
+/* After how long without a segment TCP asks whether its far end is there; 0: never. Milliseconds.
  */
-void pool_sockets_set_patience(struct pool_socket *sock, uint64_t unacknowledged_ms,
-                               uint64_t keepalive_ms);
+void pool_sockets_set_keepalive(struct pool_socket *sock, uint64_t keepalive_ms);
+
+/* What TCP knows of a socket. */
+struct pool_tcp {
+    bool is_unacknowledged; /* its far end has yet to acknowledge bytes, or questions */
+    bool has_unsent;        /* bytes wait for room at the far end, or for those */
+    uint64_t acked_ms;      /* how long ago it last acknowledged anything */
+};
+
+struct pool_tcp pool_sockets_ask_tcp(const struct pool_socket *sock);
 
 /* What was unasked has been read. */
 void pool_sockets_look_again(struct pool_socket *sock);

@@ -19,10 +19,18 @@
 #define SWEEP_SHARE       8
 
 static const char unanswered[] = "it did not answer a ping ([pool] h2_ping_timeout)";
+static const char unacknowledged[] = "what was sent was not acknowledged ([pool] tcp_user_timeout)";
+
+static uint64_t lesser_but_0(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
 
 static uint64_t interval_ms(const struct pool *pool)
 {
-    uint64_t interval = pool->config->h2_ping_timeout_ms / SWEEP_SHARE;
+    uint64_t interval = lesser_but_0(pool->config->h2_ping_timeout_ms,
+                                     pool->config->tcp_user_timeout_ms) /
+                        SWEEP_SHARE;
     if (interval == 0 || interval > MOST_INTERVAL_MS)
         return MOST_INTERVAL_MS;
     return interval < LEAST_INTERVAL_MS ? LEAST_INTERVAL_MS : interval;
@@ -51,46 +59,87 @@ static void check_age(struct pool *pool, struct pool_connection *connection, uin
 
 /* ---- Silence -------------------------------------------------------------------------------- */
 
-/* Since when nothing was heard, though something was asked; 0: it may be silent. While libcurl does
- * not read, because nobody takes what comes, nothing can be heard. */
-static uint64_t silent_since_ns(const struct pool_connection *connection)
+static void give_up(struct pool *pool, struct pool_connection *connection, const char *why)
+{
+    connection->death = why;
+    pool_connection_reset(pool, connection);
+}
+
+/*
+ * TCP_USER_TIMEOUT itself would also end a connection whose far end is there and has no room, as
+ * where it takes an upload slowly. So TCP is asked, from time to time.
+ */
+static void check_acknowledgement(struct pool *pool, struct pool_connection *connection,
+                                  const struct pool_tcp *tcp, uint64_t now)
+{
+    uint64_t timeout_ns = pool->config->tcp_user_timeout_ms * NS_PER_MS;
+    uint64_t acked_ns = now - tcp->acked_ms * NS_PER_MS;
+    if (!tcp->is_unacknowledged || timeout_ns == 0) {
+        connection->unacked_ns = 0;
+        return;
+    }
+    if (connection->unacked_ns == 0 || acked_ns > connection->unacked_ns)
+        connection->unacked_ns = connection->unacked_ns == 0 ? now : acked_ns;
+    if (now - connection->unacked_ns >= timeout_ns)
+        give_up(pool, connection, unacknowledged);
+}
+
+/* May it be asked for a sign of life? Before its first answer it may turn out to speak HTTP/1.1:
+ * then no ping is sent, and none is waited for. */
+static bool may_ping(const struct pool_connection *connection)
+{
+    return connection->kind != POOL_HTTP_1 && (!connection->http[0] || connection->http[0] == '2');
+}
+
+/*
+ * Since when nothing was heard, though something was asked; 0: it may be silent. While libcurl does
+ * not read, because nobody takes what comes, nothing can be heard; and a ping that stands behind
+ * bytes which wait for room at the far end has not been asked yet.
+ */
+static uint64_t silent_since_ns(const struct pool_connection *connection,
+                                const struct pool_tcp *tcp)
 {
     const struct pool_socket *sock = connection->sock;
-    if (!sock || connection->carried == 0 || !pool_connection_is_http_2(connection) ||
-        connection->state == POOL_CONNECTION_CLOSING || !(sock->wanted & UV_READABLE))
+    if (!may_ping(connection) || !(sock->wanted & UV_READABLE) || tcp->has_unsent)
         return 0;
     return sock->heard_ns > connection->asked_ns ? sock->heard_ns : connection->asked_ns;
 }
 
 /* Returns whether it is to be pinged. */
-static bool check_silence(struct pool *pool, struct pool_connection *connection, uint64_t now)
+static bool check_silence(struct pool *pool, struct pool_connection *connection,
+                          const struct pool_tcp *tcp, uint64_t now)
 {
     uint64_t timeout_ns = pool->config->h2_ping_timeout_ms * NS_PER_MS;
-    uint64_t since_ns = silent_since_ns(connection);
+    uint64_t since_ns = silent_since_ns(connection, tcp);
     if (since_ns == 0 || timeout_ns == 0 || connection->sock->heard_ns > connection->pinged_ns)
         connection->pinged_ns = 0;
     if (since_ns == 0 || timeout_ns == 0)
         return false;
     if (connection->pinged_ns == 0)
         return now - since_ns >= timeout_ns / PING_AFTER_SHARE;
-    if (now - connection->pinged_ns < timeout_ns / PING_ANSWER_SHARE)
-        return false;
-    connection->death = unanswered;
-    pool_connection_reset(pool, connection);
+    if (pool_connection_is_http_2(connection) &&
+        now - connection->pinged_ns >= timeout_ns / PING_ANSWER_SHARE)
+        give_up(pool, connection, unanswered);
     return false;
 }
 
-/* ---- All ------------------------------------------------------------------------------------ */
-
-/* libcurl has one call for all connections; each that is pinged has to answer. */
-static void note_pings(struct pool *pool, uint64_t now)
+/* Returns whether it is to be pinged; it is marked as such. */
+static bool check_life(struct pool *pool, struct pool_connection *connection, uint64_t now)
 {
-    struct pool_connection *connection;
-    DL_FOREACH (pool->all, connection) {
-        if (silent_since_ns(connection) != 0 && connection->pinged_ns == 0)
-            connection->pinged_ns = now;
+    if (!connection->sock || connection->carried == 0 ||
+        connection->state == POOL_CONNECTION_CLOSING) {
+        connection->unacked_ns = 0;
+        return false;
     }
+    struct pool_tcp tcp = pool_sockets_ask_tcp(connection->sock);
+    check_acknowledgement(pool, connection, &tcp, now);
+    if (connection->state == POOL_CONNECTION_CLOSING || !check_silence(pool, connection, &tcp, now))
+        return false;
+    connection->pinged_ns = now;
+    return true;
 }
+
+/* ---- All ------------------------------------------------------------------------------------ */
 
 static void on_sweep(uv_timer_t *timer)
 {
@@ -100,12 +149,10 @@ static void on_sweep(uv_timer_t *timer)
     bool pings = false;
     DL_FOREACH_SAFE (pool->all, connection, next) {
         check_age(pool, connection, now);
-        pings = check_silence(pool, connection, now) || pings;
+        pings = check_life(pool, connection, now) || pings;
     }
-    if (pings) {
-        note_pings(pool, now);
-        pool_upkeep_ping(pool);
-    }
+    if (pings)
+        pool_upkeep_ping(pool); /* libcurl has one call for all of them */
     if (pool->unclean > 0)
         pool_upkeep_tidy(pool);
     if (!pool->all)

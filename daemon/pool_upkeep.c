@@ -95,7 +95,7 @@ static CURLcode prepare(struct pool *pool, struct pool_tidier *tidier)
 {
     CURL *easy = tidier->job.easy;
     const struct pool_connection *connection = tidier->connection;
-    bool is_known = !connection->terms && !connection->is_private;
+    bool is_known = pool_connection_is_typical(connection);
     CURLcode code = pool_prepare(pool, &tidier->job, false);
 #define SET(option, value)                                                                         \
     if (code == CURLE_OK)                                                                          \
@@ -125,12 +125,13 @@ static void tidy(struct pool *pool, struct pool_connection *connection)
         finish_tidier(pool, tidier);
 }
 
-void pool_upkeep_tidy(struct pool *pool)
+static void tidy_some(struct pool *pool, bool with_own_terms)
 {
     struct pool_connection *connection;
     unsigned begun = 0;
     DL_FOREACH (pool->all, connection) {
-        bool is_due = connection->is_unclean && !connection->tidier && connection->streams == 0;
+        bool is_due = connection->is_unclean && !connection->tidier && connection->streams == 0 &&
+                      (with_own_terms || pool_connection_is_typical(connection));
         if (is_due && begun++ < MOST_TIDIED_IN_TURN)
             tidy(pool, connection);
     }
@@ -138,10 +139,15 @@ void pool_upkeep_tidy(struct pool *pool)
         pool_upkeep_wake(pool);
 }
 
+void pool_upkeep_tidy(struct pool *pool)
+{
+    tidy_some(pool, true);
+}
+
 static void on_tidy(uv_idle_t *idle)
 {
     uv_idle_stop(idle);
-    pool_upkeep_tidy(idle->data);
+    tidy_some(idle->data, false);
 }
 
 void pool_upkeep_wake(struct pool *pool)

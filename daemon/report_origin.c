@@ -1,5 +1,5 @@
 /* report_origin: the table of origins; see report.h. */
-#include "report.h"
+#include "report_internal.h"
 
 #define US_PER_MS 1000
 
@@ -7,18 +7,6 @@ static const char *const phase_names[ORIGIN_PHASES] = {
     [ORIGIN_QUEUE] = "queue", [ORIGIN_RESOLVE] = "resolve",       [ORIGIN_CONNECT] = "connect",
     [ORIGIN_TLS] = "tls",     [ORIGIN_FIRST_BYTE] = "first_byte", [ORIGIN_TOTAL] = "total",
 };
-
-static void put_number(struct buffer *out, const char *key, uint64_t number)
-{
-    wire_put_text(out, key);
-    wire_put_unsigned(out, number);
-}
-
-static void put_text(struct buffer *out, const char *key, const char *text)
-{
-    wire_put_text(out, key);
-    wire_put_text(out, text);
-}
 
 static size_t count_codes(const struct origin *origin)
 {
@@ -34,20 +22,22 @@ static void put_errors(struct buffer *out, const struct origin *origin)
     wire_put_text(out, "errors");
     wire_put_map(out, count);
     for (size_t i = 0; i < count; i++)
-        put_number(out, fetchpool_code_name(origin->errors[i].code), origin->errors[i].count);
+        report_put_number(out, fetchpool_code_name(origin->errors[i].code),
+                          origin->errors[i].count);
 }
 
 static void put_timings(struct buffer *out, const struct origin *origin)
 {
+    static const struct histogram none;
     wire_put_text(out, "timings");
     wire_put_map(out, ORIGIN_PHASES);
     for (size_t i = 0; i < ORIGIN_PHASES; i++) {
-        const struct histogram *phase = &origin->phases[i];
+        const struct histogram *phase = origin->phases ? &origin->phases[i] : &none;
         wire_put_text(out, phase_names[i]);
         wire_put_map(out, 3);
-        put_number(out, "p50", histogram_percentile(phase, 500));
-        put_number(out, "p90", histogram_percentile(phase, 900));
-        put_number(out, "p99", histogram_percentile(phase, 990));
+        report_put_number(out, "p50", histogram_percentile(phase, 500));
+        report_put_number(out, "p90", histogram_percentile(phase, 900));
+        report_put_number(out, "p99", histogram_percentile(phase, 990));
     }
 }
 
@@ -67,27 +57,34 @@ static uint64_t retry_in_ms(const struct origin *origin, uint64_t now_ms)
                                                                  : 0;
 }
 
+/* The latest attempt to reach it failed, or those before did and it is not tried for now. */
+static bool is_failing(const struct origin *origin)
+{
+    return origin->breaker.state != BREAKER_CLOSED ||
+           (origin->failed_ns != 0 && origin->connection_count == 0);
+}
+
 static void put_origin(struct buffer *out, const struct origin *origin, uint64_t now_ms)
 {
     size_t open = origin->connection_count - origin->opening;
     wire_put_map(out, 18);
-    put_text(out, "origin", origin->name);
-    put_text(out, "state", origin->breaker.state == BREAKER_CLOSED ? "ok" : "failing");
-    put_text(out, "http", origin->http);
-    put_number(out, "connections", open);
-    put_number(out, "idle", pool_count_idle(origin));
-    put_number(out, "opening", origin->opening);
-    put_number(out, "running", origin->admission.running);
-    put_number(out, "queued", origin->admission.queued);
-    put_number(out, "requests", origin->requests);
+    report_put_text(out, "origin", origin->name);
+    report_put_text(out, "state", is_failing(origin) ? "failing" : "ok");
+    report_put_text(out, "http", origin->http);
+    report_put_number(out, "connections", open);
+    report_put_number(out, "idle", pool_count_idle(origin));
+    report_put_number(out, "opening", origin->opening);
+    report_put_number(out, "running", origin->admission.running);
+    report_put_number(out, "queued", origin->admission.queued);
+    report_put_number(out, "requests", origin->requests);
     wire_put_text(out, "reuse_ratio");
     wire_put_real(out, origin->sent > 0 ? (double)origin->reused / (double)origin->sent : 0);
-    put_number(out, "failed", origin->failed);
-    put_number(out, "retries", origin->retries);
-    put_number(out, "handshakes_saved", origin->handshakes_saved);
-    put_number(out, "ms_saved", origin->saved_us / US_PER_MS);
+    report_put_number(out, "failed", origin->failed);
+    report_put_number(out, "retries", origin->retries);
+    report_put_number(out, "handshakes_saved", origin->handshakes_saved);
+    report_put_number(out, "ms_saved", origin->saved_us / US_PER_MS);
     put_idle_limit(out, origin, now_ms);
-    put_number(out, "retry_in_ms", retry_in_ms(origin, now_ms));
+    report_put_number(out, "retry_in_ms", retry_in_ms(origin, now_ms));
     put_errors(out, origin);
     put_timings(out, origin);
 }

@@ -75,7 +75,7 @@ static int take_field(struct request *request, const struct wire_field *field, s
         if (!url_host_agrees(&request->url, value))
             return wire_why_set(why, "header Host \"%.*s\" differs from the URL's, %s",
                                 (int)(value.length < 80 ? value.length : 80), value.data,
-                                request->url.host);
+                                strstr(request->url.origin, "://") + 3);
         return 0;
     }
     result = field_list_add(&request->fields, field->name, value);

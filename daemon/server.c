@@ -287,6 +287,7 @@ static int create_parts(struct server *server)
         .meter = &server->meter,
         .pool_id = server->pool_id,
         .started_ns = uv_hrtime(),
+        .clients_per_user = server->descriptors.clients_per_user,
         .on_gone = on_session_gone,
         .on_fetch_end = on_fetch_end,
         .ctx = server,

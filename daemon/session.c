@@ -116,7 +116,7 @@ static void turn_away(struct session *session, uint32_t id)
 {
     struct wire_why why;
     wire_why_set(&why, "this user has %llu connections already ([limits] clients_per_user)",
-                 (unsigned long long)session->set->fetches->config->clients_per_user);
+                 (unsigned long long)session->set->clients_per_user);
     session_refuse_fetch(session, id, FETCHPOOL_BUSY, why.text);
     session_close(session);
 }

@@ -1,12 +1,14 @@
 /*
  * session_user: how many sessions each user has. One beyond the limit is kept just long enough to
  * tell its client why it cannot stay: in whose dialect is known when it has said something. Of
- * those there are no more than of the others.
+ * those there are few at a time; beyond, it is closed without a word.
  */
 #include "session_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+#define MOST_SURPLUS 16
 
 struct session_user {
     uint32_t uid;
@@ -34,11 +36,11 @@ static struct session_user *find_or_add(struct session_set *set, uint32_t uid)
 int session_join_user(struct session *session, uint32_t uid)
 {
     struct session_set *set = session->set;
-    size_t most = set->fetches->config->clients_per_user;
+    size_t most = set->clients_per_user;
     struct session_user *user = find_or_add(set, uid);
     if (!user)
         return -ENOMEM;
-    if (user->sessions - user->surplus >= most && user->surplus >= most)
+    if (user->sessions - user->surplus >= most && user->surplus >= MOST_SURPLUS)
         return -EBUSY;
     session->is_surplus = user->sessions - user->surplus >= most;
     session->user = user;

@@ -19,6 +19,12 @@ const struct field_list *transfer_get_trailers(const struct transfer *transfer)
 
 /* ---- End ------------------------------------------------------------------------------------ */
 
+/* RFC 9113, 7: the origin does not process it over HTTP/2. libcurl puts it in its sentence. */
+bool transfer_wants_http_1(const struct transfer *transfer)
+{
+    return strstr(transfer->detail, "HTTP_1_1_REQUIRED") != NULL;
+}
+
 /*
  * libcurl wanted to send the request once more, for which it has two reasons: its connection died
  * before an answer, or the origin refused the stream, or said in a GOAWAY that it did not get that
@@ -31,6 +37,8 @@ static bool is_not_processed(const struct transfer *transfer)
     /* An upload stops it before it gets as far as to want a socket. */
     bool is_upload = strstr(transfer->detail, "rewind") != NULL;
     bool wants_again = is_upload || (job->gate == POOL_GATE_STALE && !job->had_error);
+    if (transfer->sends > 0 && transfer_wants_http_1(transfer))
+        return true;
     if (transfer->sends == 0 || !wants_again)
         return false;
     return !transfer->is_reused || (job->connection && pool_connection_is_http_2(job->connection));
@@ -55,9 +63,9 @@ static enum transfer_fate tell_fate(const struct transfer *transfer, CURLcode co
     if (is_not_processed(transfer))
         return TRANSFER_NOT_PROCESSED;
     /* What broke; not an answer that makes no sense, of which no line may be whole. */
-    bool broke = code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR ||
-                 code == CURLE_SEND_ERROR || code == CURLE_HTTP2_STREAM ||
-                 (code == CURLE_HTTP2 && !transfer->detail[0]) || code == CURLE_COULDNT_CONNECT;
+    bool broke = transfer->job.gate == POOL_GATE_STALE || code == CURLE_GOT_NOTHING ||
+                 code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR ||
+                 code == CURLE_HTTP2_STREAM || (code == CURLE_HTTP2 && !transfer->detail[0]);
     return broke && transfer->answered_ns == 0 ? TRANSFER_UNANSWERED : TRANSFER_FINAL;
 }
 
@@ -79,7 +87,7 @@ static int explain(const struct transfer *transfer, CURLcode code, struct wire_w
         .is_head_too_large = transfer->is_head_too_large,
         .is_length_ambiguous = transfer->is_length_ambiguous,
         .lacks_socket = transfer->job.gate == POOL_GATE_LIMIT,
-        .is_withheld = code == CURLE_SEND_FAIL_REWIND ||
+        .is_withheld = code == CURLE_SEND_FAIL_REWIND || is_not_processed(transfer) ||
                        (transfer->sends > 0 && transfer->job.gate == POOL_GATE_STALE),
         .is_unplaced = tell_fate(transfer, code) == TRANSFER_UNPLACED,
         .is_not_processed = is_not_processed(transfer),
@@ -102,11 +110,14 @@ static void leave(struct transfer *transfer, struct transfer_result *result)
 /* A name that is not found, or a refusal, is nothing of this request's own. */
 static void note_failed_opening(struct transfer *transfer, const struct transfer_result *result)
 {
+    struct pool_connection *connection = transfer->job.connection;
     if (transfer->sends > 0 || transfer->job.gate != POOL_GATE_OPEN)
         return;
+    if (transfer_get_number(transfer, CURLINFO_CONNECT_TIME_T) > 0)
+        pool_connection_note_reached(connection);
     if (result->code == FETCHPOOL_RESOLVE || result->code == FETCHPOOL_CONNECT)
-        pool_connection_note_failure(transfer->pool, transfer->job.connection, result->code,
-                                     result->why.text, result->code == FETCHPOOL_CONNECT);
+        pool_connection_note_failure(transfer->pool, connection, result->code, result->why.text,
+                                     result->code == FETCHPOOL_CONNECT);
 }
 
 static CURLcode judge(const struct transfer *transfer, CURLcode code)
@@ -128,6 +139,7 @@ static void on_job_done(struct pool_job *job, CURLcode code)
     code = judge(transfer, code);
     result.is_expect_refused = transfer->is_expect_refused;
     result.fate = tell_fate(transfer, code);
+    result.wants_http_1 = transfer_wants_http_1(transfer);
     if (code != CURLE_OK)
         result.code = explain(transfer, code, &result.why);
     if (was_stopped)
@@ -267,6 +279,9 @@ void transfer_destroy(struct transfer *transfer)
         return;
     if (!transfer->is_done)
         pool_remove(transfer->pool, &transfer->job);
+    bool is_reached = transfer_get_number(transfer, CURLINFO_CONNECT_TIME_T) > 0;
+    if (!transfer->is_done && transfer->sends == 0 && is_reached && transfer->job.connection)
+        pool_connection_note_reached(transfer->job.connection);
     if (!transfer->is_done && transfer->sends > 0)
         pool_connection_nudge(transfer->pool, transfer->job.connection);
     pool_leave(&transfer->job);

@@ -40,6 +40,7 @@ struct transfer_result {
     int code; /* 0, or an enum fetchpool_code */
     enum transfer_fate fate;
     struct wire_why why;
+    bool wants_http_1;      /* the origin did not process it because it came over HTTP/2 */
     bool is_expect_refused; /* the origin has not looked at it, but would without the question */
     struct pool_connection_info connection; /* zeros if none was used; views of the transfer's */
     bool is_connection_reused;

@@ -119,6 +119,13 @@ static void open_missing(struct warm_origin *origin, size_t missing, uint64_t no
         ask(origin, POOL_NEW, 0);
 }
 
+/* One more than may be open would close another one. */
+static uint64_t most_warm(const struct warm_origin *origin)
+{
+    uint64_t most = origin->warm->fetches->config->connections_per_origin;
+    return origin->config->warm < most ? origin->config->warm : most;
+}
+
 static void look_after(struct warm_origin *origin, uint64_t now)
 {
     const struct warm *warm = origin->warm;
@@ -129,9 +136,9 @@ static void look_after(struct warm_origin *origin, uint64_t now)
     if (origin->running > 0)
         return;
     struct pool_outlook outlook = pool_look(warm->fetches->dispatch->pool, &want,
-                                            origin->config->warm);
-    if (outlook.usable < origin->config->warm) {
-        open_missing(origin, origin->config->warm - outlook.usable, now);
+                                            most_warm(origin));
+    if (outlook.usable < most_warm(origin)) {
+        open_missing(origin, most_warm(origin) - outlook.usable, now);
         return;
     }
     origin->pause_ms = LEAST_PAUSE_MS;
@@ -163,6 +170,12 @@ static int meet_origin(struct warm_origin *origin, struct warm *warm,
         free(text);
         return result;
     }
+    if (config->warm > warm->fetches->config->connections_per_origin)
+        log_write(LOG_LEVEL_NOTICE,
+                  "[origin \"%s\"] warm is %llu, lowered to %llu: [pool] "
+                  "connections_per_origin",
+                  config->name, (unsigned long long)config->warm,
+                  (unsigned long long)warm->fetches->config->connections_per_origin);
     *origin = (struct warm_origin){
         .warm = warm,
         .config = config,

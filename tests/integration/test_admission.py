@@ -176,11 +176,11 @@ def test_c11_when_one_leaves_the_next_may_come(capped):
 
 @needs_root
 def test_c11_refused_ones_are_kept_in_bounds_too(capped):
-    """As many as the allowed ones may wait for their refusal; beyond that they are closed at once."""
+    """Sixteen at a time may wait for their refusal; beyond that they are closed at once."""
     with calm(capped):
         for client in [client_of(capped, NOBODY) for _ in range(2)]:
             assert client.call("ping") == "pong"
-        refused = [client_of(capped, NOBODY) for _ in range(2)]
+        refused = [client_of(capped, NOBODY) for _ in range(16)]
         beyond = [client_of(capped, NOBODY) for _ in range(5)]
         for client in beyond:
             assert client.closed_within(1) and not client.notifications

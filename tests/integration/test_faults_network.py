@@ -266,7 +266,7 @@ def test_n2_no_more_look_ups_run_than_are_allowed(start, unhurt, names, plain_at
     hosts = [f"n{number}.origin.test" for number in range(40)]
     names.records.update(dict.fromkeys(hosts, HERE))
     names.delay = 0.05
-    daemon = start({"pool": {"lookups": 4}})
+    daemon = start({"pool": {"lookups": 8}})  # of which one user gets half
     origin = plain_at(HERE)
     with unhurt(daemon):
         client = daemon.client()
