@@ -52,6 +52,7 @@ struct pool_connection {
     bool is_idle;       /* in the list of those that could be closed to make room */
     bool is_nudged;     /* in the list of those that are to be */
     bool is_unclean;    /* libcurl has to look at it */
+    bool has_ping;      /* that libcurl has not sent yet */
 
     uint64_t began_ns;  /* to be opened */
     uint64_t opened_ns; /* its socket */

@@ -5,6 +5,7 @@
 #include "pool_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* ---- The gate ------------------------------------------------------------------------------- */
 
@@ -26,7 +27,8 @@ static bool is_opener(const struct pool_job *job)
  */
 static void note_refusal(struct pool_job *job)
 {
-    job->had_error = job->detail && job->detail[0];
+    if (job->detail)
+        snprintf(job->said, sizeof job->said, "%s", job->detail);
     job->gate = job->connection ? pool_connection_note_refusal(job->pool, job->connection, job)
                                 : POOL_GATE_STALE;
 }

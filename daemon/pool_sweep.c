@@ -136,10 +136,33 @@ static bool check_life(struct pool *pool, struct pool_connection *connection, ui
     if (connection->state == POOL_CONNECTION_CLOSING || !check_silence(pool, connection, &tcp, now))
         return false;
     connection->pinged_ns = now;
+    connection->has_ping = true;
     return true;
 }
 
 /* ---- All ------------------------------------------------------------------------------------ */
+
+static struct pool_connection *find_unsent_ping(const struct pool *pool)
+{
+    struct pool_connection *connection;
+    DL_FOREACH (pool->all, connection) {
+        if (connection->has_ping && connection->sock)
+            return connection;
+    }
+    return NULL;
+}
+
+/* libcurl has one call that makes a ping for each connection, and leaves it lying until something
+ * else happens there. What is driven may end any of them, so each time they are looked through. */
+static void send_pings(struct pool *pool)
+{
+    struct pool_connection *connection;
+    pool_upkeep_ping(pool);
+    while ((connection = find_unsent_ping(pool))) {
+        connection->has_ping = false;
+        pool_drive_socket(pool, connection->sock->fd);
+    }
+}
 
 static void on_sweep(uv_timer_t *timer)
 {
@@ -152,7 +175,7 @@ static void on_sweep(uv_timer_t *timer)
         pings = check_life(pool, connection, now) || pings;
     }
     if (pings)
-        pool_upkeep_ping(pool); /* libcurl has one call for all of them */
+        send_pings(pool);
     if (pool->unclean > 0)
         pool_upkeep_tidy(pool);
     if (!pool->all)

@@ -19,10 +19,15 @@ const struct field_list *transfer_get_trailers(const struct transfer *transfer)
 
 /* ---- End ------------------------------------------------------------------------------------ */
 
-/* RFC 9113, 7: the origin does not process it over HTTP/2. libcurl puts it in its sentence. */
+/*
+ * RFC 9113, 7: the origin does not process it over HTTP/2. libcurl says so in a sentence, and then
+ * overwrites its beginning with a shorter one ("Empty reply from server"), as it wants to send the
+ * request over HTTP/1.1 itself: so it is looked for behind that, too.
+ */
 bool transfer_wants_http_1(const struct transfer *transfer)
 {
-    return strstr(transfer->detail, "HTTP_1_1_REQUIRED") != NULL;
+    static const char name[] = "HTTP_1_1_REQUIRED";
+    return memmem(transfer->detail, sizeof transfer->detail, name, sizeof name - 1) != NULL;
 }
 
 /*
@@ -36,7 +41,7 @@ static bool is_not_processed(const struct transfer *transfer)
     const struct pool_job *job = &transfer->job;
     /* An upload stops it before it gets as far as to want a socket. */
     bool is_upload = strstr(transfer->detail, "rewind") != NULL;
-    bool wants_again = is_upload || (job->gate == POOL_GATE_STALE && !job->had_error);
+    bool wants_again = is_upload || (job->gate == POOL_GATE_STALE && !job->said[0]);
     if (transfer->sends > 0 && transfer_wants_http_1(transfer))
         return true;
     if (transfer->sends == 0 || !wants_again)

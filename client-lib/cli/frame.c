@@ -6,6 +6,9 @@
 /* The last column of a cell that was cut. */
 #define CUT_MARK ">"
 
+/* What a name has in place of its middle. */
+#define GAP_MARK "~"
+
 /* Between two words that flow. */
 #define GAP "  "
 
@@ -28,9 +31,15 @@ bool frame_is_full(const struct frame *frame)
     return frame->row >= frame->rows;
 }
 
+bool frame_has_edges(const struct frame *frame)
+{
+    return frame->rows != FRAME_ANY_HEIGHT;
+}
+
 void frame_put(struct frame *frame, const char *bytes, size_t length)
 {
-    for (size_t i = 0; i < length && frame->column < frame->columns; i++) {
+    bool has_edges = frame_has_edges(frame);
+    for (size_t i = 0; i < length && (frame->column < frame->columns || !has_edges); i++) {
         bool is_shown = bytes[i] >= 0x20 && bytes[i] < 0x7f;
         if (!frame_is_full(frame))
             buffer_append(&frame->text, is_shown ? &bytes[i] : "?", 1);
@@ -53,13 +62,26 @@ void frame_put_cell(struct frame *frame, const char *bytes, size_t length, size_
                     bool to_the_right)
 {
     size_t padding = width > length ? width - length : 0;
+    bool is_cut = length > width && frame_has_edges(frame);
     if (to_the_right)
         put_spaces(frame, padding);
-    frame_put(frame, bytes, length <= width ? length : width - 1);
-    if (length > width)
+    frame_put(frame, bytes, is_cut ? width - 1 : length);
+    if (is_cut)
         frame_put_text(frame, CUT_MARK);
     if (!to_the_right)
         put_spaces(frame, padding);
+}
+
+void frame_put_name(struct frame *frame, const char *bytes, size_t length, size_t width)
+{
+    if (length <= width || !frame_has_edges(frame)) {
+        frame_put_cell(frame, bytes, length, width, false);
+        return;
+    }
+    size_t end = width / 2;
+    frame_put(frame, bytes, width - strlen(GAP_MARK) - end);
+    frame_put_text(frame, GAP_MARK);
+    frame_put(frame, bytes + length - end, end);
 }
 
 void frame_flow(struct frame *frame, const char *text)

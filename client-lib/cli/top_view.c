@@ -199,14 +199,30 @@ static size_t give_widths(struct layout *layout, const struct top_view *view, si
     return rest;
 }
 
-static void lay_out(struct layout *out_layout, const struct top_view *view, size_t columns)
+static size_t longest_text(const struct top_column *column, const struct top_row *rows,
+                           size_t count)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t length = fetchpool_value_length(fetchpool_value_get(rows[i].value, column->key));
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+/* Without edges, the column which takes what is left takes what it needs. */
+static void lay_out(struct layout *out_layout, const struct top_view *view,
+                    const struct top_row *rows, size_t count, const struct frame *frame)
 {
     *out_layout = (struct layout){0};
-    size_t rest = give_widths(out_layout, view, columns, false);
+    size_t rest = give_widths(out_layout, view, frame->columns, false);
     rest = give_widths(out_layout, view, rest, true);
     for (size_t i = 0; i < view->column_count; i++) {
-        if (view->columns[i].width == 0)
-            out_layout->widths[i] = rest;
+        const struct top_column *column = &view->columns[i];
+        if (column->width > 0)
+            continue;
+        size_t need = frame_has_edges(frame) ? 0 : longest_text(column, rows, count);
+        out_layout->widths[i] = need > rest ? need : rest;
     }
 }
 
@@ -266,13 +282,54 @@ static void put_number(char *out, const struct top_column *column, const struct 
     }
 }
 
-static void draw_text(const struct fetchpool_value *value, size_t width, struct frame *frame)
+/* Does it end like "host:8443"? An address of IPv6 ends with its bracket. */
+static bool has_port(const char *host, size_t length)
 {
-    if (fetchpool_value_length(value) > 0 && fetchpool_value_type(value) == FETCHPOOL_STRING)
-        frame_put_cell(frame, fetchpool_value_string(value), fetchpool_value_length(value), width,
-                       false);
+    size_t rest = length;
+    while (rest > 0 && isdigit((unsigned char)host[rest - 1]))
+        rest--;
+    return rest > 0 && rest < length && host[rest - 1] == ':';
+}
+
+/* The name of an origin without its scheme. The port of http is written out, so that it does not
+ * look like the https of the same host. */
+static void shorten(struct buffer *out, const char *name, size_t length)
+{
+    static const char secure[] = "https://", plain[] = "http://";
+    size_t scheme = 0;
+    if (length > strlen(secure) && memcmp(name, secure, strlen(secure)) == 0)
+        scheme = strlen(secure);
+    else if (length > strlen(plain) && memcmp(name, plain, strlen(plain)) == 0)
+        scheme = strlen(plain);
+    buffer_append(out, name + scheme, length - scheme);
+    if (scheme == strlen(plain) && !has_port(name + scheme, length - scheme))
+        buffer_append_text(out, ":80");
+}
+
+/* In the column that takes what is left. */
+static void draw_name(const char *name, size_t length, size_t width, struct frame *frame)
+{
+    struct buffer text;
+    buffer_init(&text, SIZE_MAX / 2);
+    if (length > width)
+        shorten(&text, name, length);
     else
+        buffer_append(&text, name, length);
+    frame_put_name(frame, (const char *)text.data, text.length, width);
+    buffer_finish(&text);
+}
+
+static void draw_text(const struct top_column *column, const struct fetchpool_value *value,
+                      size_t width, struct frame *frame)
+{
+    const char *text = fetchpool_value_string(value);
+    size_t length = fetchpool_value_length(value);
+    if (length == 0 || fetchpool_value_type(value) != FETCHPOOL_STRING)
         frame_put_cell(frame, "-", 1, width, false);
+    else if (column->width == 0)
+        draw_name(text, length, width, frame);
+    else
+        frame_put_cell(frame, text, length, width, false);
 }
 
 static void draw_cell(const struct top_column *column, const struct top_row *row, size_t width,
@@ -280,7 +337,7 @@ static void draw_cell(const struct top_column *column, const struct top_row *row
 {
     char text[CELL_BYTES];
     if (column->kind == TOP_TEXT) {
-        draw_text(fetchpool_value_get(row->value, column->key), width, frame);
+        draw_text(column, fetchpool_value_get(row->value, column->key), width, frame);
     } else {
         put_number(text, column, row);
         frame_put_cell(frame, text, strlen(text), width, true);
@@ -319,7 +376,7 @@ void top_view_draw(const struct top_view *view, size_t column, const struct top_
                    size_t count, struct frame *frame)
 {
     struct layout layout;
-    lay_out(&layout, view, frame->columns);
+    lay_out(&layout, view, rows, count, frame);
     frame->title = frame->row;
     draw_line(view, &layout, column, NULL, frame);
     for (size_t i = 0; i < count && !frame_is_full(frame); i++)

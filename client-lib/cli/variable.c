@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exitcode.h"
 #include "fetchpool_wire.h"
 #include "head.h"
 #include "location.h"
@@ -143,6 +144,42 @@ static void put_exitcode(struct buffer *text, const struct transfer *transfer)
 static void put_errormsg(struct buffer *text, const struct transfer *transfer)
 {
     put(text, transfer->complaint.sentence);
+}
+
+/* A status is an answer, even where -f makes an error of it. */
+static bool is_answered(const struct transfer *transfer)
+{
+    int exit_code = transfer->complaint.exit_code;
+    return exit_code == EXIT_CODE_OK || exit_code == EXIT_CODE_STATUS;
+}
+
+static void put_error_code(struct buffer *text, const struct transfer *transfer)
+{
+    bool has_code = !is_answered(transfer) && transfer->response;
+    put_number(text, has_code ? (uint64_t)fetchpool_error_code(transfer->response) : 0);
+}
+
+/* A failure of ours has no code. Before there was a request, it fails again; behind an answer, the
+ * request was processed. */
+static enum fetchpool_class class_of(const struct transfer *transfer)
+{
+    if (is_answered(transfer))
+        return FETCHPOOL_CLASS_NONE;
+    if (!transfer->response)
+        return FETCHPOOL_CLASS_REFUSED;
+    enum fetchpool_class class = fetchpool_error_class(transfer->response);
+    return class == FETCHPOOL_CLASS_NONE ? FETCHPOOL_CLASS_MAYBE_PROCESSED : class;
+}
+
+static void put_error_class(struct buffer *text, const struct transfer *transfer)
+{
+    static const char *const names[] = {
+        [FETCHPOOL_CLASS_NONE] = "none",
+        [FETCHPOOL_CLASS_REFUSED] = "refused",
+        [FETCHPOOL_CLASS_NOT_SENT] = "not sent",
+        [FETCHPOOL_CLASS_MAYBE_PROCESSED] = "maybe processed",
+    };
+    put(text, names[class_of(transfer)]);
 }
 
 static void put_filename(struct buffer *text, const struct transfer *transfer)
@@ -282,6 +319,8 @@ static const struct variable {
     {"connection_id", put_connection_id},
     {"connection_requests", put_connection_requests},
     {"content_type", put_content_type},
+    {"error_class", put_error_class},
+    {"error_code", put_error_code},
     {"errormsg", put_errormsg},
     {"exitcode", put_exitcode},
     {"filename_effective", put_filename},

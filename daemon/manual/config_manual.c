@@ -15,9 +15,10 @@ static const char head[] =
     "# DESCRIPTION\n\n"
     "*fetchpoold*(8) reads the file that *--config* names; without that option every key has its "
     "default. The file consists of sections in brackets and of lines _name_ = _value_. Lines that "
-    "begin with ; or # are comments. A section or key that is unknown, a key given twice and a "
-    "value out of its range are errors: the daemon says file, line and what was expected, and "
-    "does not start. *fetchpoold --config FILE --check* prints what is in force.\n\n"
+    "begin with ; or # are comments; behind a value, a comment begins with a space and ;, while # "
+    "is part of the value. A section or key that is unknown, a key given twice and a value out of "
+    "its range are errors: the daemon says file, line and what was expected, and does not start. "
+    "*fetchpoold --config FILE --check* prints what is in force.\n\n"
     "Sizes are in bytes, or have one of the suffixes KiB, MiB and GiB. Durations have one of the "
     "suffixes ms, s, m, h and d.\n\n";
 

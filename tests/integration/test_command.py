@@ -293,6 +293,31 @@ def test_exit_codes_are_curls_where_the_case_is_the_same(run, start_fake, code, 
     assert done.stdout.decode() == f"{exit_code} 000 {shown}"
 
 
+@pytest.mark.parametrize("code, name", [
+    (1, "refused"), (5, "refused"), (100, "not sent"), (101, "not sent"), (105, "not sent"), (150, "not sent"),
+    (200, "maybe processed"), (208, "maybe processed"), (299, "maybe processed")])
+def test_the_class_of_an_error_says_whether_to_send_again(run, start_fake, code, name):
+    start_fake(refuses_with(code, "sentence"))
+    assert run("-s", URL, "-w", "%{error_code} %{error_class}").stdout.decode() == f"{code} {name}"
+
+
+def test_errors_of_the_library_have_a_class_too(run, start_fake):
+    show = ("-s", "-o", "/dev/null", "-w", "%{exitcode} %{error_code} %{error_class}", URL)
+    assert run(*show).stdout == b"120 900 not sent"
+    start_fake(leaves)
+    assert run("-d", "x", *show).stdout == b"122 901 maybe processed"
+
+
+@pytest.mark.parametrize("options, shown", [
+    (["-f"], b"22 0 none"), (["-T", "nosuch"], b"26 0 refused"), (["-o", "/dev/full"], b"23 906 maybe processed"),
+    (["-L", "--max-redirs", "0"], b"47 0 maybe processed")])
+def test_what_only_the_command_calls_an_error_has_a_class(run, here, start_fake, options, shown):
+    status = 404 if options == ["-f"] else 302
+    start_fake(serves_with(status=status, headers=[["Location", "/x"]]))
+    arguments = [*options, URL, "-w", "%{stderr}%{exitcode} %{error_code} %{error_class}"]
+    assert run("-s", *arguments).stderr == shown
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "/tmp", ""])
 def test_nobody_is_told_to_start_a_daemon_where_none_can_be(run, path):
     done = run("--socket", path, URL)
@@ -388,7 +413,8 @@ def test_a_file_that_no_url_is_left_for_is_said(run, fake, options, words):
     ("%{size_download} %{size_upload}", "6 0"), ("%{num_headers} %{size_header}", "3 66"),
     ("%{num_connects} %{num_redirects}", "0 0"), ("%{content_type}", "text/plain"),
     ("%{method} %{url} %{urlnum}", "GET origin.test 0"), ("%{url_effective}", URL),
-    ("%{exitcode} [%{errormsg}]", "0 []"), ("%{remote_ip} %{remote_port}", "::1 443"),
+    ("%{exitcode} [%{errormsg}]", "0 []"), ("%{error_code} %{error_class}", "0 none"),
+    ("%{remote_ip} %{remote_port}", "::1 443"),
     ("[%{redirect_url}][%{filename_effective}]", "[][file]"),
     ("%{connection_id} %{reused} %{connection_requests} %{connection_age}", "7 1 3 1.500000"),
     ("%{time_queue} %{time_namelookup} %{time_connect}", "0.000001 0.000021 0.000321"),
