@@ -96,12 +96,12 @@ enum pool_verdict {
     POOL_FULL_ORIGIN,  /* [pool] connections_per_origin */
     POOL_FULL,         /* [pool] max_connections */
     POOL_FULL_LOOKUPS, /* [pool] lookups */
-    POOL_PACED,        /* enough were opened in this turn of the loop: ask in the next */
+    POOL_PACED,        /* enough was done in this turn of the loop: ask in the next */
     POOL_FAILED,       /* an attempt failed that this one waited for: origin->failed_code */
     POOL_RESTING       /* the origin is not tried for a while: origin->breaker */
 };
 
-/* A turn of the loop begins: connections may be opened again. */
+/* A turn of the loop begins: requests may be placed, and connections opened, again. */
 void pool_begin_turn(struct pool *pool);
 
 /*

@@ -22,6 +22,7 @@ struct pool {
     unsigned idle_turns;   /* how often it was called at once since anything happened */
     uint32_t next_tag;
     uint64_t next_number;
+    unsigned placed_in_turn; /* requests */
     unsigned begun_in_turn;  /* connections */
     size_t sockets_open;     /* that libcurl asked for */
     size_t most_connections; /* of [pool] max_connections, what the descriptors allow */

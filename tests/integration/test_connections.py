@@ -280,7 +280,7 @@ IDLE_CLIENTS = 5000
 
 @pytest.mark.deadline(90)
 def test_5000_idle_clients_cost_less_than_4_kib_each_and_work(start_daemon, nginx):
-    daemon = start_daemon({"limits": {"max_clients": "6000", "clients_per_user": "6000"}})
+    daemon = start_daemon({"limits": {"max_clients": "8000", "clients_per_user": "6000"}})
     for _ in range(10):
         with daemon.client() as client:
             client.fetch(nginx.url("/text"))
@@ -302,7 +302,7 @@ def test_5000_idle_clients_cost_less_than_4_kib_each_and_work(start_daemon, ngin
 
 @pytest.mark.deadline(90)
 def test_5000_clients_that_asked_once_and_are_idle_again_cost_less_than_4_kib_each(start_daemon):
-    daemon = start_daemon({"limits": {"max_clients": "6000", "clients_per_user": "6000"}})
+    daemon = start_daemon({"limits": {"max_clients": "8000", "clients_per_user": "6000"}})
     warm = daemon.client()
     warm.call("ping")
     before = daemon.resident_kib()

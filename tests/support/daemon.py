@@ -230,7 +230,7 @@ class Daemon:
 
         def is_calm():
             with Client(self.path) as client:
-                pooled = len(client.call("connections"))
+                pooled = sum(row["state"] != "opening" for row in client.call("connections"))
                 # Its own connection counts as well: it is one of those that the daemon holds.
                 extra = self.descriptors() - self.first_descriptors - pooled - 1
                 clients = len(client.call("clients"))

@@ -41,6 +41,8 @@ def setns(handle):
 
 class Namespace:
     def __init__(self):
+        if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
+            raise NotPermitted("a mount namespace is not permitted here")
         self.process = subprocess.Popen(HOLD, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "up\n":
