@@ -70,7 +70,7 @@ static enum admission_turn block(struct dispatch *dispatch, struct dispatch_tick
                                  enum pool_verdict before, uint64_t again_ns)
 {
     enum pool_verdict verdict = verdict_of(ticket);
-    dispatch->blocked_wide += is_wide(verdict);
+    dispatch->is_blocked_wide = dispatch->is_blocked_wide || is_wide(verdict);
     run_later(dispatch, again_ns);
     if (verdict == POOL_PACED) {
         dispatch->wakes_all = true;
@@ -123,7 +123,7 @@ static void wake_some(struct dispatch *dispatch, bool needy)
 static void wake_all(struct dispatch *dispatch)
 {
     dispatch->wakes_all = false;
-    dispatch->blocked_wide = 0;
+    dispatch->is_blocked_wide = false;
     wake_some(dispatch, true);
     wake_some(dispatch, false);
 }
@@ -157,7 +157,7 @@ void dispatch_note_change(void *ctx, struct origin *origin)
         return;
     if (origin)
         admission_wake(&dispatch->admission, &origin->admission);
-    if (!origin || dispatch->blocked_wide > 0)
+    if (!origin || dispatch->is_blocked_wide)
         dispatch->wakes_all = true;
     run_soon(dispatch);
 }
@@ -284,7 +284,7 @@ void dispatch_describe(const struct dispatch *dispatch, const struct dispatch_ti
 /* ---- Life ----------------------------------------------------------------------------------- */
 
 void dispatch_open(struct dispatch *dispatch, uv_loop_t *loop, const struct config *config,
-                   struct origin_table *origins)
+                   struct origin_table *origins, struct pool *pool)
 {
     struct admission_limits limits = {
         .running = config->running,
@@ -294,6 +294,7 @@ void dispatch_open(struct dispatch *dispatch, uv_loop_t *loop, const struct conf
     };
     *dispatch = (struct dispatch){
         .config = config,
+        .pool = pool,
         .origins = origins,
         .later_ns = UINT64_MAX,
     };
@@ -301,11 +302,6 @@ void dispatch_open(struct dispatch *dispatch, uv_loop_t *loop, const struct conf
     uv_idle_init(loop, &dispatch->soon);
     uv_timer_init(loop, &dispatch->later);
     dispatch->soon.data = dispatch->later.data = dispatch;
-}
-
-void dispatch_set_pool(struct dispatch *dispatch, struct pool *pool)
-{
-    dispatch->pool = pool;
 }
 
 void dispatch_close(struct dispatch *dispatch)

@@ -42,17 +42,16 @@ struct dispatch {
     struct pool *pool;
     struct origin_table *origins;
     struct admission admission;
-    uv_idle_t soon;      /* turns are to be given */
-    uv_timer_t later;    /* the same, at that time */
-    uint64_t later_ns;   /* UINT64_MAX: not set */
-    size_t blocked_wide; /* origins that wait for something that any other may free */
-    bool wakes_all;      /* these are to be asked again */
+    uv_idle_t soon;       /* turns are to be given */
+    uv_timer_t later;     /* the same, at that time */
+    uint64_t later_ns;    /* UINT64_MAX: not set */
+    bool is_blocked_wide; /* somebody waits for what may become free at any other origin */
+    bool wakes_all;       /* these are to be asked again */
 };
 
 /* The pool is made by its caller, with dispatch_note_change() as its on_change. */
 void dispatch_open(struct dispatch *dispatch, uv_loop_t *loop, const struct config *config,
-                   struct origin_table *origins);
-void dispatch_set_pool(struct dispatch *dispatch, struct pool *pool);
+                   struct origin_table *origins, struct pool *pool);
 
 /* Nobody may wait or run any more. The memory is in use until the loop has closed its handles. */
 void dispatch_close(struct dispatch *dispatch);

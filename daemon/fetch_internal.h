@@ -118,6 +118,8 @@ uint64_t fetch_next_look_ns(const struct fetch *fetch, uint64_t now_ns);
 
 /* Begins an attempt of this hop: to its queue. Ends the fetch, from the loop, if it cannot. */
 void fetch_queue(struct fetch *fetch);
+/* Its place was of no use: it asks for another one, before the others of its user. */
+void fetch_place_again(struct fetch *fetch);
 /* It has ended with this code. */
 void fetch_count_at_origin(struct fetch *fetch, int code);
 /* Goes to another origin, or ends: the place and the queue of this one are given up. */

@@ -12,6 +12,21 @@ static struct fetch *fetch_of(struct dispatch_ticket *ticket)
 
 /* ---- What the queue says -------------------------------------------------------------------- */
 
+static void drop_transfer(struct fetch *fetch)
+{
+    transfer_destroy(fetch->transfer);
+    fetch->transfer = NULL;
+}
+
+/* It is on its way by `code` 0, or fails, from the loop, with this code and sentence. */
+static void go_on(struct fetch *fetch, int code, const struct wire_why *why)
+{
+    if (code == 0)
+        fetch_set_timer(fetch);
+    else
+        fetch_fail_soon(fetch, code, why->text);
+}
+
 static void on_place(struct dispatch_ticket *ticket, struct pool_connection *connection)
 {
     struct fetch *fetch = fetch_of(ticket);
@@ -27,10 +42,7 @@ static void on_place(struct dispatch_ticket *ticket, struct pool_connection *con
     fetch_set_state(fetch, FETCH_CONNECTING);
     int code = transfer_create(&fetch->transfer, &place, fetch->request, &fetch_transfer_events,
                                fetch, &why);
-    if (code == 0)
-        fetch_set_timer(fetch);
-    else
-        fetch_fail_soon(fetch, code, why.text);
+    go_on(fetch, code, &why);
 }
 
 static void on_wait(struct dispatch_ticket *ticket)
@@ -85,8 +97,7 @@ static int enter(struct fetch *fetch, struct wire_why *why)
 
 static void reset_attempt(struct fetch *fetch)
 {
-    transfer_destroy(fetch->transfer);
-    fetch->transfer = NULL;
+    drop_transfer(fetch);
     fetch->follows = false;
     fetch->body_bytes = 0;
     fetch->opening_ns = 0;
@@ -101,10 +112,17 @@ void fetch_queue(struct fetch *fetch)
     reset_attempt(fetch);
     dispatch_leave(fetch->context->dispatch, &fetch->ticket);
     int code = enter(fetch, &why);
-    if (code == 0)
-        fetch_set_timer(fetch);
-    else
-        fetch_fail_soon(fetch, code, why.text);
+    go_on(fetch, code, &why);
+}
+
+void fetch_place_again(struct fetch *fetch)
+{
+    struct wire_why why;
+    fetch->misplaced++;
+    drop_transfer(fetch);
+    fetch_set_state(fetch, FETCH_QUEUED);
+    int code = dispatch_return(fetch->context->dispatch, &fetch->ticket, &why);
+    go_on(fetch, code, &why);
 }
 
 void fetch_choose(struct fetch *fetch, enum pool_choice choice, uint64_t number)
@@ -139,8 +157,7 @@ void fetch_count_at_origin(struct fetch *fetch, int code)
 
 void fetch_leave_origin(struct fetch *fetch)
 {
-    transfer_destroy(fetch->transfer);
-    fetch->transfer = NULL;
+    drop_transfer(fetch);
     dispatch_leave(fetch->context->dispatch, &fetch->ticket);
     if (fetch->origin)
         origin_release(fetch->context->dispatch->origins, fetch->origin);

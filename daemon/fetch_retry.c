@@ -48,21 +48,6 @@ static bool has_budget(const struct fetch *fetch, enum transfer_fate fate)
                              uv_hrtime() / NS_PER_MS);
 }
 
-/* Nothing was sent: it asks for another place, before the others of its user. */
-static void place_again(struct fetch *fetch)
-{
-    struct wire_why why;
-    fetch->misplaced++;
-    transfer_destroy(fetch->transfer);
-    fetch->transfer = NULL;
-    fetch_set_state(fetch, FETCH_QUEUED);
-    int code = dispatch_return(fetch->context->dispatch, &fetch->ticket, &why);
-    if (code == 0)
-        fetch_set_timer(fetch);
-    else
-        fetch_fail_soon(fetch, code, why.text);
-}
-
 static void send_again(struct fetch *fetch, const struct transfer_result *result)
 {
     if (result->fate == TRANSFER_UNANSWERED) {
@@ -86,7 +71,7 @@ bool fetch_retry(struct fetch *fetch, const struct transfer_result *result)
     if (result->fate == TRANSFER_NOT_PROCESSED)
         fetch->was_sent = fetch->was_sent_before;
     if (result->fate == TRANSFER_UNPLACED && fetch->misplaced < FETCH_MOST_MISPLACED) {
-        place_again(fetch);
+        fetch_place_again(fetch);
         return true;
     }
     if (!is_possible(fetch, result) || !is_allowed(fetch, result->fate) ||

@@ -12,6 +12,12 @@ void pool_tell(const struct pool *pool, struct origin *origin)
     pool->setup.on_change(pool->setup.ctx, origin);
 }
 
+uint64_t pool_idle_limit_ms(const struct pool *pool, const struct origin *origin, uint64_t now_ns)
+{
+    return idle_limit_get(&origin->idle_limit, pool->config->pool_idle_timeout_ms,
+                          now_ns / NS_PER_MS);
+}
+
 /* ---- libcurl's callbacks: nothing of libcurl may be called from here ------------------------ */
 
 /* Anything but 0 would end the whole multi handle for good. */

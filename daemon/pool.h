@@ -144,10 +144,10 @@ struct pool_job {
     void (*on_done)(struct pool_job *job, CURLcode code);
 
     /* The pool's own: */
-    bool looked_up;             /* libcurl did look its origin's name up */
-    char said[CURL_ERROR_SIZE]; /* what libcurl had said when it was refused a socket */
-    bool is_on;                 /* it has sent its request over the connection */
-    uint64_t opening_ns;        /* when it began to open a connection; 0: it has not */
+    bool looked_up;      /* libcurl did look its origin's name up */
+    bool had_error;      /* libcurl had said something of an error when it was refused a socket */
+    bool is_on;          /* it has sent its request over the connection */
+    uint64_t opening_ns; /* when it began to open a connection; 0: it has not */
     enum pool_gate gate;
 };
 

@@ -356,6 +356,19 @@ uint64_t pool_connection_idle_ms(const struct pool_connection *connection, uint6
     return (now_ns - connection->idle_since_ns) / NS_PER_MS;
 }
 
+bool pool_connection_is_stale(const struct pool *pool, const struct pool_connection *connection,
+                              uint64_t now_ns)
+{
+    return pool_connection_idle_ms(connection, now_ns) >=
+           pool_idle_limit_ms(pool, connection->origin, now_ns);
+}
+
+bool pool_connection_is_outlived(const struct pool *pool, const struct pool_connection *connection,
+                                 uint64_t now_ns)
+{
+    return (now_ns - connection->opened_ns) / NS_PER_MS >= pool->config->pool_lifetime_ms;
+}
+
 const char *pool_connection_death(const struct pool_connection *connection)
 {
     return connection->death;

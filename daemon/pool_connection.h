@@ -1,9 +1,11 @@
 /*
  * pool_connection: the record of one connection.
  *
- *     POOL_OPENING --its opener is about to send--> POOL_OPEN --> POOL_DRAINING --> POOL_CLOSING
- *          |                                            |             |                |
- *          +------------- it failed --------------------+-------------+----------------+--> gone
+ *     OPENING --its opener is about to send--> OPEN --> DRAINING --> CLOSING
+ *        |                                       |          |           |
+ *        +------------ it failed ----------------+----------+-----------+--> gone
+ *
+ * (enum pool_connection_state)
  *
  * OPENING   one job opens it; nobody else may use it
  * OPEN      shown as "active" or "idle"
@@ -124,6 +126,12 @@ void pool_connection_detach(struct pool *pool, struct pool_connection *connectio
 
 /* How long it has been idle, at `now_ns`; 0 while it is used. */
 uint64_t pool_connection_idle_ms(const struct pool_connection *connection, uint64_t now_ns);
+
+/* Has it been idle for longer than its origin keeps such? Is it older than any may be? */
+bool pool_connection_is_stale(const struct pool *pool, const struct pool_connection *connection,
+                              uint64_t now_ns);
+bool pool_connection_is_outlived(const struct pool *pool, const struct pool_connection *connection,
+                                 uint64_t now_ns);
 
 /* ---- pool_opening.c ------------------------------------------------------------------------- */
 

@@ -42,6 +42,9 @@ struct pool {
     void *on_closed_ctx;
 };
 
+/* How long a connection of the origin may be idle. */
+uint64_t pool_idle_limit_ms(const struct pool *pool, const struct origin *origin, uint64_t now_ns);
+
 /* A place may have become free at the origin, or at any. */
 void pool_tell(const struct pool *pool, struct origin *origin);
 

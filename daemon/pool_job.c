@@ -5,7 +5,6 @@
 #include "pool_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 /* ---- The gate ------------------------------------------------------------------------------- */
 
@@ -27,8 +26,7 @@ static bool is_opener(const struct pool_job *job)
  */
 static void note_refusal(struct pool_job *job)
 {
-    if (job->detail)
-        snprintf(job->said, sizeof job->said, "%s", job->detail);
+    job->had_error = job->detail && job->detail[0];
     job->gate = job->connection ? pool_connection_note_refusal(job->pool, job->connection, job)
                                 : POOL_GATE_STALE;
 }

@@ -17,15 +17,6 @@ static bool is_of_kind(const struct pool_connection *connection, const struct po
     return connection->kind == want->kind && is_same_text(connection->terms, want->terms);
 }
 
-static bool is_too_old(const struct pool *pool, const struct pool_connection *connection,
-                       uint64_t now)
-{
-    uint64_t idle_limit_ms = idle_limit_get(&connection->origin->idle_limit,
-                                            pool->config->pool_idle_timeout_ms, now / NS_PER_MS);
-    return pool_connection_idle_ms(connection, now) >= idle_limit_ms ||
-           (now - connection->opened_ns) / NS_PER_MS >= pool->config->pool_lifetime_ms;
-}
-
 /*
  * Over HTTP/2 the first that an origin says is how many requests it takes at a time; what is sent
  * before that is known, and is more, is refused. Over TLS it may say something else just before, or
@@ -60,7 +51,8 @@ static bool is_good_for(const struct pool *pool, const struct pool_connection *c
 {
     return pool_connection_is_usable(connection) && is_of_kind(connection, want) &&
            connection->began_ns >= want->begun_after_ns && !is_used_up(connection, now) &&
-           !is_too_old(pool, connection, now);
+           !pool_connection_is_stale(pool, connection, now) &&
+           !pool_connection_is_outlived(pool, connection, now);
 }
 
 /*
@@ -261,11 +253,11 @@ enum pool_verdict pool_place(struct pool *pool, const struct pool_want *want,
                              struct pool_connection **out_connection, uint64_t *out_again_ns)
 {
     uint64_t now = uv_hrtime();
-    bool may_reuse = !want->is_private && want->choice != POOL_NEW;
-    struct pool_connection *connection = may_reuse ? find_open(pool, want, now) : NULL;
     *out_again_ns = UINT64_MAX;
     if (pool->placed_in_turn++ >= MOST_PLACED_IN_TURN)
         return POOL_PACED;
+    bool may_reuse = !want->is_private && want->choice != POOL_NEW;
+    struct pool_connection *connection = may_reuse ? find_open(pool, want, now) : NULL;
     if (connection) {
         pool_connection_take(pool, connection);
         *out_connection = connection;
@@ -302,8 +294,7 @@ struct pool_outlook pool_look(const struct pool *pool, const struct pool_want *w
     const struct pool_connection *connection;
     struct pool_outlook outlook = {0};
     uint64_t now = uv_hrtime();
-    uint64_t limit_ms = idle_limit_get(&want->origin->idle_limit,
-                                       pool->config->pool_idle_timeout_ms, now / NS_PER_MS);
+    uint64_t limit_ms = pool_idle_limit_ms(pool, want->origin, now);
     DL_FOREACH2 (want->origin->connections, connection, origin_next) {
         if (!is_good_for(pool, connection, want, now))
             continue;

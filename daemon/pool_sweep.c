@@ -38,22 +38,13 @@ static uint64_t interval_ms(const struct pool *pool)
 
 /* ---- Age ------------------------------------------------------------------------------------ */
 
-static bool is_idle_too_long(const struct pool *pool, const struct pool_connection *connection,
-                             uint64_t now)
-{
-    uint64_t idle_ms = pool_connection_idle_ms(connection, now);
-    return connection->is_idle &&
-           idle_ms >= idle_limit_get(&connection->origin->idle_limit,
-                                     pool->config->pool_idle_timeout_ms, now / NS_PER_MS);
-}
-
 static void check_age(struct pool *pool, struct pool_connection *connection, uint64_t now)
 {
     if (connection->state != POOL_CONNECTION_OPEN)
         return;
-    if (is_idle_too_long(pool, connection, now))
+    if (connection->is_idle && pool_connection_is_stale(pool, connection, now))
         pool_connection_shut(pool, connection);
-    else if ((now - connection->opened_ns) / NS_PER_MS >= pool->config->pool_lifetime_ms)
+    else if (pool_connection_is_outlived(pool, connection, now))
         pool_connection_drain(pool, connection);
 }
 

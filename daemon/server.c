@@ -242,6 +242,26 @@ static uint64_t most_unread(const struct config *config)
     return config->max_unread_bytes > one ? config->max_unread_bytes : one;
 }
 
+/* The pool, and who brings requests to it. */
+static int create_pool(struct server *server)
+{
+    struct pool_setup setup = {
+        .loop = &server->loop,
+        .config = server->config,
+        .stats = &server->stats,
+        .origins = &server->origins,
+        .most_sockets = server->descriptors.origins,
+        .on_change = dispatch_note_change,
+        .set_terms = transfer_set_terms,
+        .ctx = &server->dispatch,
+    };
+    int result = pool_create(&server->pool, &setup);
+    if (result < 0)
+        return result;
+    dispatch_open(&server->dispatch, &server->loop, server->config, &server->origins, server->pool);
+    return 0;
+}
+
 static int create_parts(struct server *server)
 {
     const struct config *config = server->config;
@@ -257,22 +277,10 @@ static int create_parts(struct server *server)
                     config->paused_memory_total_bytes);
     server->shared->max_unread_bytes = most_unread(config);
     int result = make_pool_id(server);
-    dispatch_open(&server->dispatch, &server->loop, config, &server->origins);
-    struct pool_setup setup = {
-        .loop = &server->loop,
-        .config = config,
-        .stats = &server->stats,
-        .origins = &server->origins,
-        .most_sockets = server->descriptors.origins,
-        .on_change = dispatch_note_change,
-        .set_terms = transfer_set_terms,
-        .ctx = &server->dispatch,
-    };
     if (result == 0)
-        result = pool_create(&server->pool, &setup);
+        result = create_pool(server);
     if (result < 0)
         return result;
-    dispatch_set_pool(&server->dispatch, server->pool);
     server->fetches = (struct fetch_context){
         .loop = &server->loop,
         .dispatch = &server->dispatch,

@@ -24,7 +24,7 @@ const struct field_list *transfer_get_trailers(const struct transfer *transfer)
  * overwrites its beginning with a shorter one ("Empty reply from server"), as it wants to send the
  * request over HTTP/1.1 itself: so it is looked for behind that, too.
  */
-bool transfer_wants_http_1(const struct transfer *transfer)
+static bool wants_http_1(const struct transfer *transfer)
 {
     static const char name[] = "HTTP_1_1_REQUIRED";
     return memmem(transfer->detail, sizeof transfer->detail, name, sizeof name - 1) != NULL;
@@ -41,8 +41,8 @@ static bool is_not_processed(const struct transfer *transfer)
     const struct pool_job *job = &transfer->job;
     /* An upload stops it before it gets as far as to want a socket. */
     bool is_upload = strstr(transfer->detail, "rewind") != NULL;
-    bool wants_again = is_upload || (job->gate == POOL_GATE_STALE && !job->said[0]);
-    if (transfer->sends > 0 && transfer_wants_http_1(transfer))
+    bool wants_again = is_upload || (job->gate == POOL_GATE_STALE && !job->had_error);
+    if (transfer->sends > 0 && wants_http_1(transfer))
         return true;
     if (transfer->sends == 0 || !wants_again)
         return false;
@@ -74,7 +74,8 @@ static enum transfer_fate tell_fate(const struct transfer *transfer, CURLcode co
     return broke && transfer->answered_ns == 0 ? TRANSFER_UNANSWERED : TRANSFER_FINAL;
 }
 
-static int explain(const struct transfer *transfer, CURLcode code, struct wire_why *out_why)
+static int explain(const struct transfer *transfer, CURLcode code, enum transfer_fate fate,
+                   struct wire_why *out_why)
 {
     const struct pool_connection *connection = transfer->job.connection;
     if (transfer->stop_code != 0) {
@@ -92,10 +93,10 @@ static int explain(const struct transfer *transfer, CURLcode code, struct wire_w
         .is_head_too_large = transfer->is_head_too_large,
         .is_length_ambiguous = transfer->is_length_ambiguous,
         .lacks_socket = transfer->job.gate == POOL_GATE_LIMIT,
-        .is_withheld = code == CURLE_SEND_FAIL_REWIND || is_not_processed(transfer) ||
+        .is_withheld = code == CURLE_SEND_FAIL_REWIND ||
                        (transfer->sends > 0 && transfer->job.gate == POOL_GATE_STALE),
-        .is_unplaced = tell_fate(transfer, code) == TRANSFER_UNPLACED,
-        .is_not_processed = is_not_processed(transfer),
+        .is_unplaced = fate == TRANSFER_UNPLACED,
+        .is_not_processed = fate == TRANSFER_NOT_PROCESSED,
         .death = connection ? pool_connection_death(connection) : NULL,
         .max_head_bytes = transfer->fields.text.limit,
     };
@@ -144,9 +145,9 @@ static void on_job_done(struct pool_job *job, CURLcode code)
     code = judge(transfer, code);
     result.is_expect_refused = transfer->is_expect_refused;
     result.fate = tell_fate(transfer, code);
-    result.wants_http_1 = transfer_wants_http_1(transfer);
+    result.wants_http_1 = wants_http_1(transfer);
     if (code != CURLE_OK)
-        result.code = explain(transfer, code, &result.why);
+        result.code = explain(transfer, code, result.fate, &result.why);
     if (was_stopped)
         pool_connection_nudge(transfer->pool, job->connection);
     note_failed_opening(transfer, &result);

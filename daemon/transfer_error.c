@@ -152,6 +152,27 @@ static bool is_proxys_doing(const struct transfer_failure *failure)
             failure->code == CURLE_GOT_NOTHING);
 }
 
+static int look_up_failed(const struct transfer_failure *failure, struct wire_why *why)
+{
+    wire_why_set(why, "look up %s failed: %s", failure->request->url.host, detail_of(failure));
+    return FETCHPOOL_RESOLVE;
+}
+
+static int not_decodable(const struct transfer_failure *failure, const char *authority,
+                         struct wire_why *why)
+{
+    wire_why_set(why, "the content coding of %s cannot be undone: %s", authority,
+                 detail_of(failure));
+    return FETCHPOOL_DECODE;
+}
+
+static int failed_otherwise(const struct transfer_failure *failure, const char *authority,
+                            struct wire_why *why)
+{
+    wire_why_set(why, "request to %s failed: %s", authority, detail_of(failure));
+    return failure->is_sent ? FETCHPOOL_INTERNAL : FETCHPOOL_CONNECT;
+}
+
 static int translate(const struct transfer_failure *failure, const char *authority,
                      struct wire_why *out_why)
 {
@@ -159,9 +180,7 @@ static int translate(const struct transfer_failure *failure, const char *authori
         return proxy_failed(failure, out_why);
     switch (failure->code) {
     case CURLE_COULDNT_RESOLVE_HOST:
-        wire_why_set(out_why, "look up %s failed: %s", failure->request->url.host,
-                     detail_of(failure));
-        return FETCHPOOL_RESOLVE;
+        return look_up_failed(failure, out_why);
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_PROXY:
         return proxy_failed(failure, out_why);
@@ -193,16 +212,13 @@ static int translate(const struct transfer_failure *failure, const char *authori
     case CURLE_TOO_LARGE:
         return not_http(failure, authority, out_why);
     case CURLE_BAD_CONTENT_ENCODING:
-        wire_why_set(out_why, "the content coding of %s cannot be undone: %s", authority,
-                     detail_of(failure));
-        return FETCHPOOL_DECODE;
+        return not_decodable(failure, authority, out_why);
     case CURLE_ABORTED_BY_CALLBACK:
     case CURLE_WRITE_ERROR:
     case CURLE_OUT_OF_MEMORY:
         return stopped_by_us(failure, authority, out_why);
     default: /* libcurl grows codes; those of an option or a callback of ours are our own fault */
-        wire_why_set(out_why, "request to %s failed: %s", authority, detail_of(failure));
-        return failure->is_sent ? FETCHPOOL_INTERNAL : FETCHPOOL_CONNECT;
+        return failed_otherwise(failure, authority, out_why);
     }
 }
 
@@ -229,7 +245,7 @@ int transfer_error_translate(const struct transfer_failure *failure, struct wire
                      authority);
         return FETCHPOOL_NOT_PROCESSED;
     }
-    if (failure->is_withheld)
+    if (failure->is_withheld || failure->is_not_processed)
         return withheld(failure, authority, out_why);
     return translate(failure, authority, out_why);
 }

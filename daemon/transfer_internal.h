@@ -42,9 +42,6 @@ struct transfer {
     uint64_t started_ns, sent_ns, answered_ns;
 };
 
-/* Does its origin not take it over HTTP/2? */
-bool transfer_wants_http_1(const struct transfer *transfer);
-
 /* Gives the easy handle our callbacks. */
 CURLcode transfer_set_callbacks(struct transfer *transfer);
 
