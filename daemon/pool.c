@@ -107,12 +107,39 @@ static void on_at_once(uv_idle_t *idle)
     drive(pool, CURL_SOCKET_TIMEOUT, 0);
 }
 
+/*
+ * A TLS handshake costs a millisecond or more of computing, and hundreds can be ready at once.
+ * Those beyond this time are left for the next turn of the loop, which finds their sockets ready
+ * still, so that nothing else waits for all of them.
+ */
+#define HANDSHAKES_PER_TURN_NS (10 * NS_PER_MS)
+
+static void shake_hands(struct pool *pool, struct pool_socket *sock, int curl_flags)
+{
+    if (pool->shaken_in_turn_ns >= HANDSHAKES_PER_TURN_NS)
+        return;
+    uint64_t begun_ns = uv_hrtime();
+    drive(pool, sock->fd, curl_flags);
+    pool->shaken_in_turn_ns += uv_hrtime() - begun_ns;
+}
+
+static void on_before_wait(uv_prepare_t *prepare)
+{
+    struct pool *pool = prepare->data;
+    pool->shaken_in_turn_ns = 0;
+}
+
 static void on_ready(void *ctx, struct pool_socket *sock, int curl_flags)
 {
-    pool_note_activity(ctx);
+    struct pool *pool = ctx;
+    pool_note_activity(pool);
+    if (!sock->connection && sock->is_opened_by_pool) {
+        shake_hands(pool, sock, curl_flags);
+        return;
+    }
     if (sock->connection && (curl_flags & CURL_CSELECT_IN))
-        pool_connection_note_heard(ctx, sock->connection);
-    drive(ctx, sock->fd, curl_flags);
+        pool_connection_note_heard(pool, sock->connection);
+    drive(pool, sock->fd, curl_flags);
 }
 
 void pool_drive_socket(struct pool *pool, curl_socket_t fd)
@@ -257,7 +284,11 @@ static void open_handles(struct pool *pool)
     uv_idle_init(pool->loop, &pool->tidy);
     pool->timer.data = pool->at_once.data = pool->nudge.data = pool->sweep.data = pool;
     pool->tidy.data = pool;
-    pool->handles_open = 5;
+    uv_prepare_init(pool->loop, &pool->before_wait);
+    pool->before_wait.data = pool;
+    uv_prepare_start(&pool->before_wait, on_before_wait);
+    uv_unref((uv_handle_t *)&pool->before_wait);
+    pool->handles_open = 6;
 }
 
 int pool_create(struct pool **out_pool, const struct pool_setup *setup)
@@ -297,6 +328,7 @@ void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx)
     uv_close((uv_handle_t *)&pool->nudge, on_handle_closed);
     uv_close((uv_handle_t *)&pool->sweep, on_handle_closed);
     uv_close((uv_handle_t *)&pool->tidy, on_handle_closed);
+    uv_close((uv_handle_t *)&pool->before_wait, on_handle_closed);
 }
 
 /* ---- What can be said of it ----------------------------------------------------------------- */

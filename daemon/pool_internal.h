@@ -17,15 +17,17 @@ struct pool {
     uv_timer_t nudge;
     uv_timer_t sweep;
     uv_idle_t tidy;
+    uv_prepare_t before_wait;
     unsigned handles_open; /* of these */
     bool leaves_resets;    /* libcurl does not send an RST_STREAM at once */
     unsigned idle_turns;   /* how often it was called at once since anything happened */
     uint32_t next_tag;
     uint64_t next_number;
-    unsigned placed_in_turn; /* requests */
-    unsigned begun_in_turn;  /* connections */
-    size_t sockets_open;     /* that libcurl asked for */
-    size_t most_connections; /* of [pool] max_connections, what the descriptors allow */
+    unsigned placed_in_turn;    /* requests */
+    unsigned begun_in_turn;     /* connections */
+    uint64_t shaken_in_turn_ns; /* spent on handshakes */
+    size_t sockets_open;        /* that libcurl asked for */
+    size_t most_connections;    /* of [pool] max_connections, what the descriptors allow */
 
     struct pool_connection *all;        /* oldest first */
     size_t count;                       /* of them, those that are open or being opened */

@@ -13,6 +13,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.certificates import Authority  # noqa: E402
 from support.daemon import FETCHPOOLD, Daemon, temporary_directory  # noqa: E402
 from support.driver import Runner  # noqa: E402
+from support.namespace import Network  # noqa: E402
+from support.nameserver import NotPermitted  # noqa: E402
 from support.nginx import Nghttpd, Nginx  # noqa: E402
 from support.origin import RawOrigin  # noqa: E402
 from support.timing import scaled  # noqa: E402
@@ -84,6 +86,16 @@ def nginx(run_directory, authority):
     server = Nginx(run_directory / "nginx", authority)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Hosts of their own, for what needs names or darkness."""
+    try:
+        with Network() as network:
+            yield network
+    except NotPermitted as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")

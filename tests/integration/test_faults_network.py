@@ -16,8 +16,8 @@ import pytest
 
 from support.calm import calm
 from support.client import Refused
-from support.namespace import NAME_SERVER, NOWHERE, ORIGINS, Network
-from support.nameserver import NameServer, NotPermitted
+from support.namespace import NAME_SERVER, NOWHERE, ORIGINS
+from support.nameserver import NameServer
 from support.nginx import Nginx
 from support.timing import Stopwatch, eventually, scaled
 from support.upload_origin import H2UploadOrigin, UploadOrigin
@@ -29,15 +29,6 @@ TIMEOUT_SENT, RESOLVE, CONNECT, TIMEOUT, CANCELLED = 200, 102, 103, 105, 108
 
 HERE, THERE = ORIGINS[:2]
 WATCHED_FOR = 0.2  # s, at least: some faults are over before the witness has sent anything
-
-
-@pytest.fixture(scope="module")
-def network():
-    try:
-        with Network() as network:
-            yield network
-    except NotPermitted as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from support.counting import (Gate, StreamsOrigin, answer_with_target, gated, se
 from support.either_origin import (EitherOrigin, delay_handshake_from, shake_hands,
                                    stall_handshake_from)
 from support.h2origin import H2Origin, Session
-from support.namespace import NAME_SERVER, ORIGINS, Network
-from support.nameserver import NameServer, NotPermitted
+from support.namespace import NAME_SERVER, ORIGINS
+from support.nameserver import NameServer
 from support.origin import Gone, RawOrigin, greet, response, serve
 from support.timing import Stopwatch, eventually, scaled
 from support.upload_origin import (H2UploadOrigin, UploadOrigin, never_answer, said_of,
@@ -69,15 +69,6 @@ def start_open(start_daemon):
 
 
 # ---- A network of its own, for what needs names or darkness ---------------------------------------
-
-@pytest.fixture(scope="module")
-def network():
-    try:
-        with Network() as network:
-            yield network
-    except NotPermitted as reason:
-        pytest.skip(str(reason))
-
 
 @pytest.fixture
 def names(network, tmp_path):

@@ -180,6 +180,11 @@ class Daemon:
     def resident_kib(self):
         return self.status("VmRSS")
 
+    def waited_for_cpu(self):
+        """Its loop's time on a processor, and its time of waiting for one, ns."""
+        ran, waited, _ = pathlib.Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        return int(ran), int(waited)
+
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

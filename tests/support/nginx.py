@@ -64,21 +64,52 @@ def locations(directory):
     return "\n".join(lines)
 
 
-CONFIG = """
+# What every nginx of the tests begins with; the one brace that it opens is to be closed.
+PROLOGUE = """
 daemon off;
 master_process off;
 pid {directory}/pid;
 error_log {directory}/error.log warn;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 8192; }}
 http {{
     client_body_temp_path {directory}/temp-body;
     proxy_temp_path {directory}/temp-proxy;
     fastcgi_temp_path {directory}/temp-fastcgi;
     uwsgi_temp_path {directory}/temp-uwsgi;
     scgi_temp_path {directory}/temp-scgi;
+    default_type text/plain;
+"""
+
+
+class NginxProcess:
+    """A running nginx: .directory, .ports; a subclass fills these and calls launch()."""
+
+    def launch(self, config, port, **values):
+        """`config`: what follows PROLOGUE, with its {names}; `port`: open when it is up."""
+        path = self.directory / "nginx.conf"
+        path.write_text((PROLOGUE + config).format(directory=self.directory, **values))
+        with open(self.directory / "stderr", "wb") as said:
+            self.process = subprocess.Popen(
+                ["/usr/sbin/nginx", "-p", self.directory, "-c", path, "-e",
+                 self.directory / "error.log"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
+        eventually(lambda: self._is_up(port), 10, lambda: f"nginx: {self._said()}")
+
+    def _said(self):
+        return (self.directory / "stderr").read_text()
+
+    def _is_up(self, port):
+        assert self.process.poll() is None, self._said()
+        return accepts(port)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
+CONFIG = """
     log_format fields '{log_format}';
     access_log {directory}/access.log fields;
-    default_type text/plain;
     keepalive_requests 1000000;
     keepalive_timeout 600s;
     client_max_body_size 64m;
@@ -97,7 +128,7 @@ SERVER = """
 """
 
 
-class Nginx:
+class Nginx(NginxProcess):
     H2, H1, PLAIN, EXPIRED, OTHER, STRANGER, MUTUAL, ONCE = (
         "h2", "h1", "plain", "expired", "other", "stranger", "mutual", "once")
 
@@ -120,14 +151,8 @@ class Nginx:
                                 f"ssl_verify_client optional; ssl_client_certificate {authority.pem};"),
                    self._server(self.ONCE, authority.server, "",
                                 "keepalive_timeout 0; ssl_session_cache shared:once:1m;")]
-        config = self.directory / "nginx.conf"
-        config.write_text(CONFIG.format(directory=self.directory, log_format=LOG_FORMAT,
-                                        servers="\n".join(servers)))
-        self.process = subprocess.Popen(
-            ["/usr/sbin/nginx", "-p", self.directory, "-c", config, "-e",
-             self.directory / "error.log"], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=open(self.directory / "stderr", "wb"))
-        eventually(self._is_up, 10, lambda: "nginx: " + (self.directory / "stderr").read_text())
+        self.launch(CONFIG, self.ports[self.ONCE], log_format=LOG_FORMAT,
+                    servers="\n".join(servers))
 
     def _server(self, name, leaf, flags="", more=""):
         self.ports[name] = port = free_port()
@@ -136,10 +161,6 @@ class Nginx:
             more += f" ssl_certificate {leaf.cert}; ssl_certificate_key {leaf.key};"
         return SERVER.format(port=port, flags=flags, more=more,
                              locations=locations(self.directory))
-
-    def _is_up(self):
-        assert self.process.poll() is None, (self.directory / "stderr").read_text()
-        return accepts(self.ports[self.ONCE])
 
     def url(self, target, server=H2, host="localhost"):
         scheme = "http" if server == self.PLAIN else "https"
@@ -167,10 +188,6 @@ class Nginx:
         """The same, when there are so many: nginx writes a line after it has sent the answer."""
         return eventually(lambda: len(self.log(text)) >= count and self.log(text), seconds,
                           lambda: f"{count} log lines with {text}, but {len(self.log(text))}")
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
 
 
 class Nghttpd:

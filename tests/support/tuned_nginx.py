@@ -9,27 +9,14 @@ with TLS.
 
 import pathlib
 import shutil
-import subprocess
 import tempfile
 
-from .ports import accepts, free_port
-from .timing import eventually
+from .nginx import NginxProcess
+from .ports import free_port
 
 CONFIG = """
-daemon off;
-master_process off;
-pid {directory}/pid;
-error_log {directory}/error.log warn;
-events {{ worker_connections 8192; }}
-http {{
-    client_body_temp_path {directory}/temp-body;
-    proxy_temp_path {directory}/temp-proxy;
-    fastcgi_temp_path {directory}/temp-fastcgi;
-    uwsgi_temp_path {directory}/temp-uwsgi;
-    scgi_temp_path {directory}/temp-scgi;
     log_format short '$server_port $connection $status $request_method $request_uri';
     access_log {directory}/access.log short;
-    default_type text/plain;
     ssl_certificate {cert};
     ssl_certificate_key {key};
     ssl_session_cache shared:all:10m;
@@ -39,26 +26,15 @@ http {{
 """
 
 
-class TunedNginx:
+class TunedNginx(NginxProcess):
     H1, H2 = "h1", "h2"
 
     def __init__(self, authority, h1="", h2=""):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="fp-nginx-", dir="/tmp"))
         self.ports = {self.H1: free_port(), self.H2: free_port()}
-        config = self.directory / "nginx.conf"
-        config.write_text(CONFIG.format(
-            directory=self.directory, cert=authority.server.cert, key=authority.server.key, h1=h1,
-            h2=h2, h1_port=self.ports[self.H1], h2_port=self.ports[self.H2]))
-        with open(self.directory / "stderr", "wb") as said:
-            self.process = subprocess.Popen(
-                ["/usr/sbin/nginx", "-p", self.directory, "-c", config, "-e",
-                 self.directory / "error.log"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
-        eventually(self._is_up, 10, "nginx listens")
-
-    def _is_up(self):
-        assert self.process.poll() is None, (self.directory / "stderr").read_text()
-        return accepts(self.ports[self.H2])
+        self.launch(CONFIG, self.ports[self.H2], cert=authority.server.cert,
+                    key=authority.server.key, h1=h1, h2=h2, h1_port=self.ports[self.H1],
+                    h2_port=self.ports[self.H2])
 
     def url(self, target, server):
         return f"https://localhost:{self.ports[server]}{target}"
@@ -75,6 +51,5 @@ class TunedNginx:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(10)
+        self.stop()
         shutil.rmtree(self.directory)
