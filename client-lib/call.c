@@ -156,7 +156,7 @@ static struct outcome outcome_of(struct call *call, bool is_unread)
 static struct fetchpool_response *failure_of(const struct call *call, const struct channel *channel,
                                              int error, const struct wire_why *why)
 {
-    const char *path = call->client->path;
+    const char *path = call->client->door.path;
     if (error == -EBADMSG)
         return failure_to_understand(path, why->text);
     if (error == -ETIMEDOUT)
@@ -192,7 +192,7 @@ static struct outcome attempt(struct call *call, struct channel *channel)
         bool is_reset = result == -ECONNRESET || channel->send_error == -ECONNRESET;
         bool is_unread = result != -ETIMEDOUT && (sent < 0 || is_reset) &&
                          !call->exchange.is_called;
-        exchange_fail(&call->exchange, is_unread ? failure_to_be_read(call->client->path)
+        exchange_fail(&call->exchange, is_unread ? failure_to_be_read(call->client->door.path)
                                                  : failure_of(call, channel, result, &why));
         channel_destroy(channel);
         return outcome_of(call, is_unread);
@@ -208,11 +208,13 @@ static struct outcome attempt(struct call *call, struct channel *channel)
 static struct outcome attempt_anew(struct call *call)
 {
     struct channel *channel;
+    struct wire_why why;
+    const struct door *door = &call->client->door;
     int64_t deadline = patience_end(&call->exchange.patience, 0);
-    int result = channel_create(&channel, call->client->path, deadline);
+    int result = channel_create(&channel, door, deadline, &why);
     if (result == 0)
         return attempt(call, channel);
-    return (struct outcome){.response = failure_to_connect(call->client->path, result)};
+    return (struct outcome){.response = failure_to_connect(door->path, result, &why)};
 }
 
 static struct fetchpool_response *run_encoded(struct call *call)

@@ -1,79 +1,21 @@
 /*
- * channel: see channel.h. The socket itself stays in blocking mode, for connect(2): on a Unix
- * socket whose backlog is full it waits, within SO_SNDTIMEO, where a non-blocking one would fail
- * with EAGAIN and could not be polled. That wait is how a request survives a restart of a daemon
- * whose socket systemd holds. Every other call passes MSG_DONTWAIT and waits in poll(2). Only
- * channel_create_now(), whose caller may not wait, has a non-blocking socket.
+ * channel: see channel.h. The socket may be in blocking mode, for connect(2): see door.c. So every
+ * call here passes MSG_DONTWAIT, and waits in poll(2).
  */
 #include "channel.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "deadline.h"
 #include "fetchpool_wire.h"
 
-static int set_connect_timeout(int fd, int left_ms)
-{
-    struct timeval timeout = {.tv_sec = left_ms / 1000,
-                              .tv_usec = (suseconds_t)(left_ms % 1000) * 1000};
-    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) < 0)
-        return -errno;
-    return 0;
-}
-
-/* A Unix socket's connect(2) that a signal interrupted has changed nothing: it is just repeated. */
-static int connect_before(int fd, const struct sockaddr_un *address, int64_t deadline)
-{
-    for (;;) {
-        int left_ms = deadline_left_ms(deadline);
-        if (left_ms == 0)
-            return -ETIMEDOUT;
-        int result = set_connect_timeout(fd, left_ms);
-        if (result < 0)
-            return result;
-        if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0)
-            return 0;
-        if (errno != EINTR)
-            return errno == EAGAIN ? -ETIMEDOUT : -errno;
-    }
-}
-
-static int connect_now(int fd, const struct sockaddr_un *address)
-{
-    int result;
-    do
-        result = connect(fd, (const struct sockaddr *)address, sizeof *address);
-    while (result < 0 && errno == EINTR);
-    return result < 0 ? -errno : 0;
-}
-
-/* Without a deadline the socket is non-blocking. */
-static int open_socket(int *out_fd, const char *path, const int64_t *deadline)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = strlen(path);
-    if (length >= sizeof address.sun_path)
-        return -ENAMETOOLONG;
-    memcpy(address.sun_path, path, length + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (deadline ? 0 : SOCK_NONBLOCK), 0);
-    if (fd < 0)
-        return -errno;
-    int result = deadline ? connect_before(fd, &address, *deadline) : connect_now(fd, &address);
-    if (result < 0)
-        close(fd);
-    else
-        *out_fd = fd;
-    return result;
-}
-
-static int create(struct channel **out_channel, const char *path, const int64_t *deadline)
+static int create(struct channel **out_channel, const struct door *door, const int64_t *deadline,
+                  struct wire_why *why)
 {
     struct channel *channel = malloc(sizeof *channel);
     if (!channel)
@@ -81,7 +23,7 @@ static int create(struct channel **out_channel, const char *path, const int64_t 
     *channel = (struct channel){.fd = -1};
     inbox_init(&channel->inbox);
     outbox_init(&channel->outbox);
-    int result = open_socket(&channel->fd, path, deadline);
+    int result = door_connect(door, &channel->fd, deadline, why);
     if (result < 0)
         channel_destroy(channel);
     else
@@ -89,14 +31,15 @@ static int create(struct channel **out_channel, const char *path, const int64_t 
     return result;
 }
 
-int channel_create(struct channel **out_channel, const char *path, int64_t deadline)
+int channel_create(struct channel **out_channel, const struct door *door, int64_t deadline,
+                   struct wire_why *why)
 {
-    return create(out_channel, path, &deadline);
+    return create(out_channel, door, &deadline, why);
 }
 
-int channel_create_now(struct channel **out_channel, const char *path)
+int channel_create_now(struct channel **out_channel, const struct door *door, struct wire_why *why)
 {
-    return create(out_channel, path, NULL);
+    return create(out_channel, door, NULL, why);
 }
 
 void channel_destroy(struct channel *channel)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "door.h"
 #include "inbox.h"
 #include "outbox.h"
 
@@ -31,14 +32,14 @@ struct channel {
 };
 
 /*
- * Connects to the socket at `path`. 0 and a channel that the caller ends with channel_destroy(), or
- * -ENAMETOOLONG, -ETIMEDOUT if the daemon does not accept before the deadline, or what socket(2)
- * or connect(2) said.
+ * Connects. 0 and a channel that the caller ends with channel_destroy(), or -ENOMEM, or as
+ * door_connect().
  */
-int channel_create(struct channel **out_channel, const char *path, int64_t deadline);
+int channel_create(struct channel **out_channel, const struct door *door, int64_t deadline,
+                   struct wire_why *why);
 
 /* The same without waiting: -EAGAIN if the daemon does not accept right now. */
-int channel_create_now(struct channel **out_channel, const char *path);
+int channel_create_now(struct channel **out_channel, const struct door *door, struct wire_why *why);
 void channel_destroy(struct channel *channel);
 
 /* Nothing has come since the last answer was taken: it may carry another request. Never waits. */

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "hub.h"
-#include "path.h"
 
 struct fetchpool *fetchpool_open(const char *path)
 {
@@ -20,8 +19,7 @@ struct fetchpool *fetchpool_open(const char *path)
         return NULL;
     atomic_init(&client->owner, getpid());
     pthread_mutex_init(&client->lock, NULL); /* cannot fail on Linux without attributes */
-    client->path = path_choose(path);
-    if (client->path)
+    if (door_init(&client->door, path) == 0)
         return client;
     fetchpool_close(client);
     return NULL;
@@ -52,14 +50,14 @@ void fetchpool_close(struct fetchpool *client)
     close_hub(client);
     drop_idle(client);
     pthread_mutex_destroy(&client->lock);
-    free(client->path);
+    door_finish(&client->door);
     free(client->name);
     free(client);
 }
 
 const char *fetchpool_socket_path(const struct fetchpool *client)
 {
-    return client->path;
+    return client->door.path;
 }
 
 int fetchpool_set_name(struct fetchpool *client, const char *name)

@@ -23,7 +23,7 @@
 struct hub;
 
 struct fetchpool {
-    char *path;
+    struct door door;
     char *name;          /* NULL: the process's */
     _Atomic pid_t owner; /* the process that the channels belong to */
     _Atomic uint32_t last_id;

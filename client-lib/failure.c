@@ -6,12 +6,15 @@
 
 #include "response.h"
 
-struct fetchpool_response *failure_to_connect(const char *path, int error)
+struct fetchpool_response *failure_to_connect(const char *path, int error,
+                                              const struct wire_why *why)
 {
     char text[128];
     const char *reason = strerror_r(-error, text, sizeof text);
     if (error == -ENOMEM)
         return response_no_memory();
+    if (error == -EPERM)
+        return response_failed(FETCHPOOL_FOREIGN_SOCKET, "the socket %s %s", path, why->text);
     if (error == -ENAMETOOLONG)
         reason = "the path is too long for a Unix socket, which takes 107 bytes";
     if (error == -ETIMEDOUT)

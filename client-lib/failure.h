@@ -6,12 +6,13 @@
  */
 #pragma once
 
-#include "fetchpool.h"
+#include "fetchpool_wire.h"
 
 #include <stdint.h>
 
-/* connect(2) failed, with a negative errno. Not sent. */
-struct fetchpool_response *failure_to_connect(const char *path, int error);
+/* door_connect() failed, with a negative errno, and where it gives a reason, that. Not sent. */
+struct fetchpool_response *failure_to_connect(const char *path, int error,
+                                              const struct wire_why *why);
 
 /* The daemon closed the socket with the request unread. Not sent. */
 struct fetchpool_response *failure_to_be_read(const char *path);

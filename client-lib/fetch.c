@@ -1,6 +1,6 @@
 /*
  * fetch: the public calls that ask the daemon for something: fetchpool_fetch() and its short form,
- * and fetchpool_query(). Arguments are checked here; all else is the call's.
+ * fetchpool_check() and fetchpool_query(). Arguments are checked here; all else is the call's.
  */
 #include "call.h"
 #include "request.h"
@@ -42,6 +42,23 @@ struct fetchpool_response *fetchpool_get(struct fetchpool *client, const char *u
         return response_no_memory();
     struct fetchpool_response *response = fetchpool_fetch(client, request);
     fetchpool_request_free(request);
+    return response;
+}
+
+struct fetchpool_response *fetchpool_check(struct fetchpool *client,
+                                           const struct fetchpool_request *request)
+{
+    if (!client || !request)
+        return bad_argument(client ? "the request" : "the client");
+    if (request->failure != FETCHPOOL_OK)
+        return refused(request);
+    struct call call;
+    call_init(&call, client, NULL); /* its answer is a query's, and it streams nothing */
+    call.exchange.patience.timeout_ms = request_timeout_ms(request);
+    call.exchange.patience.grace_ms = FETCHPOOL_GRACE_MS;
+    wire_check_encode(&call.message, call.exchange.id, &request->fetch);
+    struct fetchpool_response *response = call_run(&call);
+    call_finish(&call);
     return response;
 }
 

@@ -202,7 +202,9 @@ static struct link *open_link(struct hub *hub)
             return link;
     }
     hub->connect_at = 0;
-    int result = link_create(&link, hub->client->path, client_name(hub->client), hub->epoll_fd);
+    struct wire_why why;
+    const struct door *door = &hub->client->door;
+    int result = link_create(&link, door, client_name(hub->client), hub->epoll_fd, &why);
     if (result == 0) {
         DL_APPEND(hub->links, link);
         return link;
@@ -212,7 +214,7 @@ static struct link *open_link(struct hub *hub)
         return NULL;
     }
     while (hub->pending)
-        fail_pending(hub, hub->pending, failure_to_connect(hub->client->path, result));
+        fail_pending(hub, hub->pending, failure_to_connect(door->path, result, &why));
     return NULL;
 }
 
@@ -302,7 +304,7 @@ static void check_pending(struct hub *hub, int64_t now)
                                          "within %llu ms",
                                          (unsigned long long)patience->timeout_ms));
         else
-            fail_pending(hub, call, failure_to_connect(hub->client->path, -ETIMEDOUT));
+            fail_pending(hub, call, failure_to_connect(hub->client->door.path, -ETIMEDOUT, NULL));
     }
 }
 

@@ -33,13 +33,14 @@ static int watch(struct link *link, int operation, uint32_t events)
     return epoll_ctl(link->epoll_fd, operation, link->channel->fd, &event) < 0 ? -errno : 0;
 }
 
-int link_create(struct link **out_link, const char *path, const char *name, int epoll_fd)
+int link_create(struct link **out_link, const struct door *door, const char *name, int epoll_fd,
+                struct wire_why *why)
 {
     struct link *link = malloc(sizeof *link);
     if (!link)
         return -ENOMEM;
-    *link = (struct link){.path = path, .epoll_fd = epoll_fd};
-    int result = channel_create_now(&link->channel, path);
+    *link = (struct link){.path = door->path, .epoll_fd = epoll_fd};
+    int result = channel_create_now(&link->channel, door, why);
     if (result == 0)
         result = watch(link, EPOLL_CTL_ADD, EPOLLIN);
     if (result < 0) {
@@ -93,6 +94,7 @@ int link_start(struct link *link, struct fetchpool_call *call)
         return -ENOMEM;
     exchange_rewind(&call->exchange);
     patience_begin(&call->exchange.patience);
+    outbox->bytes.is_secret |= call->message.is_secret;
     buffer_append(&outbox->bytes, call->message.data, call->message.length);
     call->message_end = outbox_end(outbox);
     call->is_unread = false;

@@ -27,7 +27,8 @@ struct link {
 
 /* Connects without waiting, and registers for reading. 0, or -EAGAIN, or as channel_create_now().
  */
-int link_create(struct link **out_link, const char *path, const char *name, int epoll_fd);
+int link_create(struct link **out_link, const struct door *door, const char *name, int epoll_fd,
+                struct wire_why *why);
 /* It must have no calls any more. */
 void link_destroy(struct link *link);
 /* The same, but leaves the epoll set alone: in a forked child, whose set is its parent's. */

@@ -2,7 +2,6 @@
 #include "outbox.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Memory that is kept while there is nothing to send: for `data` and `window` after one another. */
@@ -38,13 +37,11 @@ uint8_t *outbox_space(struct outbox *outbox, size_t size)
     struct buffer *bytes = &outbox->bytes;
     size_t needed = bytes->length + size;
     if (needed > bytes->capacity) {
-        uint8_t *data = realloc(bytes->data, needed);
-        if (!data) {
-            bytes->error = -ENOMEM;
+        int result = buffer_grow(bytes, needed);
+        if (result < 0) {
+            bytes->error = result;
             return NULL;
         }
-        bytes->data = data;
-        bytes->capacity = needed;
     }
     return bytes->data + bytes->length;
 }
@@ -59,7 +56,8 @@ void outbox_sent(struct outbox *outbox, size_t size)
     struct buffer *bytes = &outbox->bytes;
     outbox->sent += size;
     outbox->gone += size;
-    if (outbox->sent == bytes->length && bytes->capacity > OUTBOX_KEPT_BYTES) {
+    if (outbox->sent == bytes->length &&
+        (bytes->is_secret || bytes->capacity > OUTBOX_KEPT_BYTES)) {
         outbox_finish(outbox);
     } else if (outbox->sent == bytes->length) {
         bytes->length = outbox->sent = 0;

@@ -1,6 +1,7 @@
 /*
  * path: see path.h. An empty variable counts as none, as the XDG base directory specification has
- * it for its own; a path that is too long for a socket is passed on and refused at the connect.
+ * it for its own; in a set-uid program every one does, for its caller has set them. A path that is
+ * too long for a socket is passed on and refused at the connect.
  */
 #include "path.h"
 
@@ -13,7 +14,7 @@
 
 static const char *variable(const char *name)
 {
-    const char *value = getenv(name);
+    const char *value = secure_getenv(name);
     return value && *value ? value : NULL;
 }
 

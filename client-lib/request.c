@@ -21,6 +21,14 @@ static void drop(struct wire_str *str)
     *str = (struct wire_str){0};
 }
 
+/* What a client certificate comes with: nothing of it stays in memory. */
+static void drop_secret(struct wire_str *str)
+{
+    if (str->data)
+        explicit_bzero((void *)str->data, str->length);
+    drop(str);
+}
+
 static int replace(struct fetchpool_request *request, struct wire_str *str, const char *text)
 {
     char *copy = text ? strdup(text) : NULL;
@@ -67,8 +75,8 @@ void fetchpool_request_free(struct fetchpool_request *request)
     drop(&fetch->url);
     drop(&fetch->method);
     drop(&fetch->tls.ca);
-    drop(&fetch->tls.cert);
-    drop(&fetch->tls.key);
+    drop_secret(&fetch->tls.cert);
+    drop_secret(&fetch->tls.key);
     drop(&fetch->tls.server_name);
     drop(&fetch->proxy);
     drop(&fetch->tag);
@@ -287,6 +295,10 @@ int fetchpool_request_set_tls_identity(struct fetchpool_request *request, const 
 {
     if (!certificate != !key)
         return request_refuse(request, FETCHPOOL_BAD_ARGUMENT);
+    if (request) {
+        drop_secret(&request->fetch.tls.cert);
+        drop_secret(&request->fetch.tls.key);
+    }
     int code = set_text(request, offsetof(struct wire_fetch, tls.cert), certificate);
     return code ? code : set_text(request, offsetof(struct wire_fetch, tls.key), key);
 }

@@ -167,9 +167,9 @@ static void stop(struct admission *admission, struct admission_ticket *ticket)
 /* A queue that is full of requests for one origin is no reason to refuse one for another that may
  * have its turn at once; twice the number is. */
 static bool is_full(const struct admission *admission, uint32_t uid,
-                    const struct admission_origin *origin)
+                    const struct admission_origin *origin, const struct admission_share *share)
 {
-    size_t most = admission->limits.queued_per_user;
+    size_t most = share->queued > 0 ? share->queued : admission->limits.queued_per_user;
     size_t queued = admission_queued_of(admission, uid);
     return queued >= most && (origin->queued > 0 || queued / 2 >= most);
 }
@@ -178,7 +178,7 @@ int admission_enter(struct admission *admission, struct admission_ticket *ticket
                     struct admission_origin *origin)
 {
     assert(ticket->state == ADMISSION_OUT);
-    if (is_full(admission, uid, origin))
+    if (is_full(admission, uid, origin, &ticket->share))
         return -EBUSY;
     struct admission_user *user = get_user(admission, uid);
     if (!user)
@@ -188,6 +188,7 @@ int admission_enter(struct admission *admission, struct admission_ticket *ticket
         forget_idle_user(admission, user);
         return -ENOMEM;
     }
+    user->share = ticket->share;
     ticket->user = user;
     ticket->origin = origin;
     DL_APPEND(queue->tickets, ticket);
@@ -293,7 +294,7 @@ enum admission_cause admission_cause(const struct admission *admission,
         return ADMISSION_CAUSE_ORIGIN;
     if (admission->running >= limits->running)
         return ADMISSION_CAUSE_RUNNING;
-    if (ticket->user->running >= limits->running_per_user)
+    if (ticket->user->running >= admission_most_of(admission, ticket->user))
         return ADMISSION_CAUSE_USER;
     if (ticket->origin->running >= limits->running_per_origin)
         return ADMISSION_CAUSE_RUNNING_ORIGIN;

@@ -37,8 +37,15 @@ struct admission_origin {
 
 enum admission_state { ADMISSION_OUT, ADMISSION_QUEUED, ADMISSION_RUNNING };
 
+/* What one user may have, where that is not what everybody may; 0: it is. */
+struct admission_share {
+    size_t running; /* instead of limits.running_per_user */
+    size_t queued;  /* instead of limits.queued_per_user */
+};
+
 /* One request. Embedded in whoever asks; zeros to begin with. */
 struct admission_ticket {
+    struct admission_share share; /* of its user, from now on */
     enum admission_state state;
     struct admission_user *user;
     struct admission_origin *origin;

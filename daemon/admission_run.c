@@ -15,26 +15,33 @@
 /* One walk through the ready origins. */
 struct walk {
     struct admission *admission;
-    size_t bound; /* asked are the users who run less than this */
+    size_t bound; /* asked are the users who run less than this, and than their own most */
     bool is_over; /* nobody is left to be asked, and the rest need not be looked at */
 };
+
+static bool is_below(const struct admission *admission, const struct admission_user *user,
+                     size_t bound)
+{
+    return user->running < bound && user->running < admission_most_of(admission, user);
+}
 
 static bool anybody_waits_below(const struct admission *admission, size_t bound)
 {
     const struct admission_user *user;
     DL_FOREACH (admission->waiting, user) {
-        if (user->running < bound)
+        if (is_below(admission, user, bound))
             return true;
     }
     return false;
 }
 
 /* Who is passed over here keeps his place in the ring. */
-static struct admission_ticket *next_ticket(const struct admission_origin *origin, size_t bound)
+static struct admission_ticket *next_ticket(const struct walk *walk,
+                                            const struct admission_origin *origin)
 {
     const struct admission_queue *queue;
     DL_FOREACH (origin->queues, queue) {
-        if (!queue->is_blocked && queue->user->running < bound)
+        if (!queue->is_blocked && is_below(walk->admission, queue->user, walk->bound))
             return queue->tickets;
     }
     return NULL;
@@ -51,7 +58,7 @@ static void note_start(struct walk *walk, const struct admission_user *user)
     const struct admission *admission = walk->admission;
     if (admission->running >= admission->limits.running)
         walk->is_over = true;
-    else if (user->queued == 0 || user->running >= walk->bound)
+    else if (user->queued == 0 || !is_below(admission, user, walk->bound))
         walk->is_over = !anybody_waits_below(admission, walk->bound);
 }
 
@@ -80,7 +87,7 @@ static void visit(struct walk *walk, struct admission_origin *origin)
     struct admission *admission = walk->admission;
     struct admission_ticket *ticket;
     bool has_started = false;
-    while (has_room(admission, origin) && (ticket = next_ticket(origin, walk->bound))) {
+    while (has_room(admission, origin) && (ticket = next_ticket(walk, origin))) {
         switch (admission->on_turn(admission->ctx, ticket)) {
         case ADMISSION_STARTED:
             admission_start(admission, ticket);
@@ -125,10 +132,7 @@ static size_t share_of_user(const struct admission *admission)
 {
     size_t users = HASH_COUNT(admission->users);
     size_t share = users > 0 ? admission->limits.running / users : 0;
-    size_t most = admission->limits.running_per_user;
-    if (share < 1)
-        share = 1;
-    return share < most ? share : most;
+    return share > 0 ? share : 1;
 }
 
 static void give_round(struct admission *admission)
@@ -137,7 +141,7 @@ static void give_round(struct admission *admission)
     if (is_scarce(admission))
         give_turns(admission, share_of_user(admission));
     if (!admission->has_changed) /* or somebody may be below his share again */
-        give_turns(admission, admission->limits.running_per_user);
+        give_turns(admission, SIZE_MAX);
 }
 
 void admission_run(struct admission *admission)

@@ -8,9 +8,9 @@
 #include "config_value.h"
 #include "log.h"
 
-#define KIB        ((uint64_t)1 << 10)
-#define MIB        ((uint64_t)1 << 20)
-#define GIB        ((uint64_t)1 << 30)
+#define KIB        CONFIG_KIB
+#define MIB        CONFIG_MIB
+#define GIB        CONFIG_GIB
 #define HOUR_MS    ((uint64_t)60 * 60 * 1000)
 #define DAY_MS     (24 * HOUR_MS)
 #define AT(member) offsetof(struct config, member)
@@ -22,6 +22,9 @@ const struct config_key config_keys[] = {
      "others."},
     {"daemon", "log_level", CONFIG_LEVEL, AT(log_level), "info", 0, 0,
      "How much to log: each level includes those before it. debug has a line for each request."},
+    {"daemon", "core_dumps", CONFIG_BOOLEAN, AT(core_dumps), "no", 0, 0,
+     "Whether a crash may leave a core dump (prctl(2), PR_SET_DUMPABLE): it would hold clients' "
+     "keys and bodies."},
 
     {"pool", "max_connections", CONFIG_COUNT, AT(max_connections), "2048", 1, 100000,
      "Connections to origins, in use or not. Where one more is needed, the one that has been idle "
@@ -116,20 +119,23 @@ const struct config_key config_keys[] = {
     {"limits", "max_clients", CONFIG_COUNT, AT(max_clients), "10000", 1, 1000000,
      "Client connections at a time; more wait until one ends. Lowered at start-up where the "
      "limit on descriptors (LimitNOFILE) is too small for it."},
-    {"limits", "clients_per_user", CONFIG_COUNT, AT(clients_per_user), "2048", 1, 1000000,
+    {"limits", "clients_per_user", CONFIG_COUNT, AT(clients_per_user), "2048",
+     CONFIG_BOUNDS_CLIENTS_PER_USER,
      "Client connections of one user at a time. The first request on a further one is answered "
      "with error 100, and it is closed. At most three quarters of max_clients."},
     {"limits", "running", CONFIG_COUNT, AT(running), "8192", 1, 1000000,
      "Requests on their way to origins at a time; more wait for their turn. Where they do, no user "
      "has more than a share of them while others wait for theirs."},
-    {"limits", "running_per_user", CONFIG_COUNT, AT(running_per_user), "1024", 1, 1000000,
+    {"limits", "running_per_user", CONFIG_COUNT, AT(running_per_user), "1024",
+     CONFIG_BOUNDS_RUNNING_PER_USER,
      "The same for one user. Below max_connections, so that one user cannot have them all."},
     {"limits", "running_per_origin", CONFIG_COUNT, AT(running_per_origin), "1024", 1, 1000000,
      "The same for one origin."},
-    {"limits", "queue", CONFIG_COUNT, AT(queue), "10000", 1, 10000000,
+    {"limits", "queue", CONFIG_COUNT, AT(queue), "10000", CONFIG_BOUNDS_QUEUE,
      "Requests of one user that wait for their turn; a further one is error 100, unless nobody "
      "waits for its origin: then it may be twice as many."},
-    {"limits", "requests_per_client", CONFIG_COUNT, AT(requests_per_client), "256", 1, 100000,
+    {"limits", "requests_per_client", CONFIG_COUNT, AT(requests_per_client), "256",
+     CONFIG_BOUNDS_REQUESTS_PER_CLIENT,
      "Requests of one client connection that run or wait for their turn; its next message is read "
      "when one has ended. "
      "Where one of them streams, a further request is refused with error 100 instead: behind it "
@@ -141,7 +147,8 @@ const struct config_key config_keys[] = {
      "that one such body fits."},
     {"limits", "upload_window", CONFIG_BYTES, AT(upload_window_bytes), "256KiB", 4 * KIB, 16 * MIB,
      "Bytes of one upload that its client may send ahead of what the origin has taken."},
-    {"limits", "paused_memory", CONFIG_BYTES, AT(paused_memory_bytes), "64MiB", MIB, 64 * GIB,
+    {"limits", "paused_memory", CONFIG_BYTES, AT(paused_memory_bytes), "64MiB",
+     CONFIG_BOUNDS_PAUSED_MEMORY,
      "Bytes of streamed answers that wait for the clients of one user. Beyond it the stream that "
      "has waited longest ends with error 206. Over HTTP/2 one stream can hold 20 MiB, and 40 "
      "while it is read slowly: libcurl grants that to the origin, and has no option for it."},
@@ -167,19 +174,6 @@ const struct config_key config_keys[] = {
 
 const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
 
-#define OF(member) offsetof(struct config_origin, member)
-
-const struct config_key config_origin_keys[] = {
-    {"origin", "warm", CONFIG_COUNT, OF(warm), "0", 0, 100,
-     "Connections to it that are open at any time, from start-up on, so that a request finds one. "
-     "They are opened, and kept from lying idle for too long, by HEAD requests of warm_path. No "
-     "more than connections_per_origin."},
-    {"origin", "warm_path", CONFIG_PATH, OF(warm_path), "/", 0, 0,
-     "What these requests ask for. An answer of any status will do."},
-};
-
-const size_t config_origin_key_count = sizeof config_origin_keys / sizeof config_origin_keys[0];
-
 /* ---- Values --------------------------------------------------------------------------------- */
 
 const char *config_type_description(enum config_type type)
@@ -197,22 +191,41 @@ const char *config_type_description(enum config_type type)
         return "error, warning, notice, info or debug";
     case CONFIG_BOOLEAN:
         return "yes or no";
+    case CONFIG_MODE:
+        return "enforce or report";
+    case CONFIG_ISOLATION:
+        return "no or user";
     case CONFIG_COUNT:
         return "a whole number";
     case CONFIG_BYTES:
         return "a size such as 4096, 64KiB, 16MiB or 1GiB";
     case CONFIG_DURATION:
         return "a duration such as 500ms, 30s, 5m or 1h";
+    case CONFIG_HEADERS:
+        return "NAME: VALUE";
+    case CONFIG_USERS:
+        return "names or numbers of users";
+    case CONFIG_GROUPS:
+        return "names or numbers of groups";
+    case CONFIG_NETWORKS:
+        return "networks such as 10.0.0.0/8 or fd00::/8";
+    case CONFIG_ALLOW_RULES:
+    case CONFIG_DENY_RULES:
+        return "a rule such as GET https://*.example.com/v1/";
+    case CONFIG_PROXY_RULES:
+        return "none, any, or a proxy such as http://proxy.example.com:3128";
+    case CONFIG_ORIGIN_RULES:
+        return "none, any, or an origin such as https://api.example.com";
     }
     return "";
 }
 
 static int set_text(char **member, const char *text)
 {
-    if (text && !*text)
+    if (!*text)
         return -EINVAL;
-    char *copy = text ? strdup(text) : NULL;
-    if (text && !copy)
+    char *copy = strdup(text);
+    if (!copy)
         return -ENOMEM;
     free(*member);
     *member = copy;
@@ -225,6 +238,16 @@ static int set_level(int *member, const char *text)
     if (!log_level_parse(text, &level))
         return -EINVAL;
     *member = (int)level;
+    return 0;
+}
+
+/* One of two words, of which the first is false. */
+static int set_choice(bool *member, const char *text, const char *no, const char *yes)
+{
+    bool is_yes = strcmp(text, yes) == 0;
+    if (!is_yes && strcmp(text, no) != 0)
+        return -EINVAL;
+    *member = is_yes;
     return 0;
 }
 
@@ -249,19 +272,32 @@ int config_set_value(void *record, const struct config_key *key, const char *tex
     case CONFIG_TEXT:
         return set_text(member, text);
     case CONFIG_PEM_FILE:
-        return text && !config_value_is_pem_file(text) ? -EINVAL : set_text(member, text);
+        return config_value_is_pem_file(text) ? set_text(member, text) : -EINVAL;
     case CONFIG_PATH:
-        return text && !config_value_is_path(text) ? -EINVAL : set_text(member, text);
+        return config_value_is_path(text) ? set_text(member, text) : -EINVAL;
     case CONFIG_PROXY:
-        return text && !config_value_is_proxy(text) ? -EINVAL : set_text(member, text);
+        return config_value_is_proxy(text) ? set_text(member, text) : -EINVAL;
     case CONFIG_LEVEL:
         return set_level(member, text);
     case CONFIG_BOOLEAN:
         return config_value_boolean(text, member) ? 0 : -EINVAL;
+    case CONFIG_MODE:
+        return set_choice(member, text, "enforce", "report");
+    case CONFIG_ISOLATION:
+        return set_choice(member, text, "no", "user");
     case CONFIG_COUNT:
     case CONFIG_BYTES:
     case CONFIG_DURATION:
         return set_number(key, member, text);
+    case CONFIG_HEADERS:
+    case CONFIG_USERS:
+    case CONFIG_GROUPS:
+    case CONFIG_NETWORKS:
+    case CONFIG_ALLOW_RULES:
+    case CONFIG_DENY_RULES:
+    case CONFIG_PROXY_RULES:
+    case CONFIG_ORIGIN_RULES:
+        return -EINVAL; /* config_list_add() */
     }
     return -EINVAL;
 }
@@ -272,26 +308,53 @@ bool config_key_is_text(const struct config_key *key)
            key->type == CONFIG_PATH;
 }
 
+bool config_key_is_list(const struct config_key *key)
+{
+    return key->type >= CONFIG_HEADERS;
+}
+
+const struct config_key *config_key_find(const struct config_key *keys, size_t count,
+                                         const char *section, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(section, keys[i].section) == 0 && strcmp(name, keys[i].name) == 0)
+            return &keys[i];
+    }
+    return NULL;
+}
+
 int config_set_presets(void *record, const struct config_key *keys, size_t count)
 {
     int result = 0;
-    for (size_t i = 0; result == 0 && i < count; i++)
-        result = config_set_value(record, &keys[i], keys[i].preset);
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        if (keys[i].preset)
+            result = config_set_value(record, &keys[i], keys[i].preset);
+    }
     return result;
 }
 
-static void free_texts(void *record, const struct config_key *keys, size_t count)
+void config_free_values(void *record, const struct config_key *keys, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (config_key_is_text(&keys[i]))
             free(*(char **)((char *)record + keys[i].offset));
+        if (config_key_is_list(&keys[i]))
+            config_list_finish(record, &keys[i]);
     }
+}
+
+int config_preset(struct config *config)
+{
+    *config = (struct config){0};
+    int result = config_set_presets(config, config_keys, config_key_count);
+    return result == 0 ? config_policy_add_default(config) : result;
 }
 
 int config_init(struct config *config)
 {
-    *config = (struct config){0};
-    int result = config_set_presets(config, config_keys, config_key_count);
+    int result = config_preset(config);
+    if (result == 0)
+        result = config_policies_inherit(config);
     if (result < 0)
         config_finish(config);
     return result;
@@ -299,11 +362,12 @@ int config_init(struct config *config)
 
 void config_finish(struct config *config)
 {
-    for (size_t i = 0; i < config->origin_count; i++) {
-        free(config->origins[i].name);
-        free_texts(&config->origins[i], config_origin_keys, config_origin_key_count);
-    }
+    for (size_t i = 0; i < config->origin_count; i++)
+        config_origin_finish(&config->origins[i]);
+    for (size_t i = 0; i < config->policy_count; i++)
+        config_policy_finish(&config->policies[i]);
     free(config->origins);
-    free_texts(config, config_keys, config_key_count);
+    free(config->policies);
+    config_free_values(config, config_keys, config_key_count);
     *config = (struct config){0};
 }

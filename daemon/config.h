@@ -11,16 +11,63 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "network.h"
+#include "url_rule.h"
+
+/* No fewer than the keys of an origin or of a policy. */
+#define CONFIG_SECTION_KEYS_MOST 20
+
 /* One section [origin "https://example.com"]. */
 struct config_origin {
-    char *name; /* scheme, host and perhaps port, as it was written */
+    char *name;                              /* scheme, host and perhaps port, as it was written */
+    bool is_given[CONFIG_SECTION_KEYS_MOST]; /* which of config_origin_keys the file has */
     uint64_t warm;
     char *warm_path;
+    struct config_header *headers; /* that the daemon adds */
+    size_t header_count;
+};
+
+/* One line `header = NAME: VALUE`. */
+struct config_header {
+    char *name;
+    char *text;      /* before the path, or all of the value: secret; never NULL */
+    char *file_path; /* whose content is the rest of the value; NULL: none */
+};
+
+/* Users or groups. */
+struct config_ids {
+    uint32_t *items;
+    size_t count;
+};
+
+/*
+ * One section [policy "name"]: see policy.h. What it leaves out of its limits, tls_insecure and
+ * proxies is as [limits], [tls] and [proxy] say: filled in when the file has been read.
+ */
+struct config_policy {
+    char *name;
+    int line;                                /* of its section; 0: the file has none */
+    bool is_given[CONFIG_SECTION_KEYS_MOST]; /* which of config_policy_keys the file has */
+    bool is_reported; /* mode = report: what it denies is allowed, and logged */
+    struct config_ids users, groups;
+    struct url_rule_list allow, deny; /* no allow: everything */
+    struct network_list networks_allow, networks_deny;
+    struct url_rule_list proxies;     /* that a client may choose */
+    struct url_rule_list credentials; /* the origins whose headers its users get */
+    bool tls_insecure;
+    bool is_isolated; /* isolate = user: each user has connections of their own */
+
+    uint64_t running_per_user;
+    uint64_t queue;
+    uint64_t clients_per_user;
+    uint64_t requests_per_client;
+    uint64_t paused_memory_bytes;
 };
 
 struct config {
     char *socket;  /* [daemon]; NULL: the default path */
     int log_level; /* enum log_level */
+    bool core_dumps;
 
     uint64_t max_connections; /* [pool] */
     uint64_t connections_per_origin;
@@ -78,14 +125,18 @@ struct config {
 
     struct config_origin *origins;
     size_t origin_count;
+
+    struct config_policy *policies; /* in the order of the file, "default" last: it always is */
+    size_t policy_count;
 };
 
 struct config_error {
     char text[640];
 };
 
-/* Every key at its default. 0 or -ENOMEM. */
+/* Every key at its default, and the policy "default". 0 or -ENOMEM. */
 int config_init(struct config *config);
+/* Wipes what is secret. */
 void config_finish(struct config *config);
 
 /*
@@ -97,15 +148,27 @@ int config_load(struct config *config, const char *path, struct config_error *er
 /* ---- The table, for whoever describes it ---------------------------------------------------- */
 
 enum config_type {
-    CONFIG_TEXT,     /* char *, owned */
-    CONFIG_PEM_FILE, /* char *, owned: a file that can be read and holds certificates */
-    CONFIG_PROXY,    /* char *, owned: the URL of a proxy */
-    CONFIG_PATH,     /* char *, owned: the path of a URL, perhaps with a query */
-    CONFIG_LEVEL,    /* int */
-    CONFIG_BOOLEAN,  /* bool */
-    CONFIG_COUNT,    /* uint64_t */
-    CONFIG_BYTES,    /* uint64_t */
-    CONFIG_DURATION  /* uint64_t, milliseconds */
+    CONFIG_TEXT,      /* char *, owned */
+    CONFIG_PEM_FILE,  /* char *, owned: a file that can be read and holds certificates */
+    CONFIG_PROXY,     /* char *, owned: the URL of a proxy */
+    CONFIG_PATH,      /* char *, owned: the path of a URL, perhaps with a query */
+    CONFIG_LEVEL,     /* int */
+    CONFIG_BOOLEAN,   /* bool */
+    CONFIG_MODE,      /* bool: enforce (false) or report */
+    CONFIG_ISOLATION, /* bool: no or user */
+    CONFIG_COUNT,     /* uint64_t */
+    CONFIG_BYTES,     /* uint64_t */
+    CONFIG_DURATION,  /* uint64_t, milliseconds */
+
+    /* Lists: their keys may be given often, and add up. */
+    CONFIG_HEADERS,     /* of a struct config_origin: its headers */
+    CONFIG_USERS,       /* struct config_ids */
+    CONFIG_GROUPS,      /* struct config_ids */
+    CONFIG_NETWORKS,    /* struct network_list */
+    CONFIG_ALLOW_RULES, /* these are struct url_rule_list */
+    CONFIG_DENY_RULES,
+    CONFIG_PROXY_RULES,
+    CONFIG_ORIGIN_RULES
 };
 
 struct config_key {
@@ -113,7 +176,7 @@ struct config_key {
     const char *name;
     enum config_type type;
     size_t offset;
-    const char *preset; /* as one would write it; NULL for a text that is absent by default */
+    const char *preset; /* as one would write it; NULL: absent, or as the summary says */
     uint64_t least, most;
     const char *summary;
 };
@@ -125,8 +188,13 @@ extern const size_t config_key_count;
 extern const struct config_key config_origin_keys[];
 extern const size_t config_origin_key_count;
 
+/* The keys of a policy's section; their offsets are in struct config_policy. */
+extern const struct config_key config_policy_keys[];
+extern const size_t config_policy_key_count;
+
 /* Is its member a char *? */
 bool config_key_is_text(const struct config_key *key);
+bool config_key_is_list(const struct config_key *key);
 
 /* How values of a type are written: "a duration such as 500ms, 30s, 5m or 1h". */
 const char *config_type_description(enum config_type type);

@@ -1,4 +1,8 @@
-/* config_file: reads a configuration file over the defaults; see config.h. */
+/*
+ * config_file: reads a configuration file over the defaults; see config.h. inih tells names from
+ * values and comments; what stands in brackets is read here, for inih cuts it, and does not say
+ * where a section begins.
+ */
 #include "config_internal.h"
 
 #include <errno.h>
@@ -6,20 +10,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <ini.h>
 
+#include "config_lines.h"
 #include "config_value.h"
+
+#define ORIGIN_FORM "origin \"https://HOST\""
+#define POLICY_FORM "policy \"NAME\""
+
+/* Whose keys the lines are about. */
+struct section {
+    const char *name; /* as the table has it; NULL: none has begun */
+    const struct config_key *keys;
+    size_t key_count;
+    void *record;   /* moves with the next section */
+    bool *is_given; /* one for each key: inih would let a second value win in silence */
+};
 
 struct reading {
     struct config config;
-    FILE *file;
-    char section_line[512]; /* that began the section */
-    bool *seen;             /* one for each key: inih would let a second value win in silence */
-    bool (*origins_seen)[CONFIG_ORIGIN_KEYS_MOST]; /* the same for each origin */
-    int result;
-    char reason[400]; /* of the first error */
+    struct config_lines lines;
+    bool *is_given; /* of config_keys */
+    struct section section;
+    int result; /* of the first error */
+    int error_line;
+    char reason[CONFIG_WHY_BYTES];
 };
 
 static int fail(struct reading *reading, int result, const char *format, ...)
@@ -34,9 +50,17 @@ static int fail(struct reading *reading, int result, const char *format, ...)
         vsnprintf(reading->reason, sizeof reading->reason, format, values);
         va_end(values);
         reading->result = result;
+        reading->error_line = reading->lines.number;
     }
     return 0;
 }
+
+static int fail_memory(struct reading *reading)
+{
+    return fail(reading, -ENOMEM, "out of memory");
+}
+
+/* ---- Names in sentences --------------------------------------------------------------------- */
 
 static void append_name(char *list, size_t size, const char *name)
 {
@@ -45,24 +69,36 @@ static void append_name(char *list, size_t size, const char *name)
         snprintf(list + length, size - length, "%s%s", length ? ", " : "", name);
 }
 
-static int fail_unknown(struct reading *reading, const char *section, const char *name)
+static void list_sections(char *out_list, size_t size)
 {
-    char sections[120] = "", keys[400] = "";
     const char *last = "";
+    *out_list = '\0';
     for (size_t i = 0; i < config_key_count; i++) {
         if (strcmp(last, config_keys[i].section) != 0)
-            append_name(sections, sizeof sections, last = config_keys[i].section);
-        if (strcmp(section, config_keys[i].section) == 0)
-            append_name(keys, sizeof keys, config_keys[i].name);
+            append_name(out_list, size, last = config_keys[i].section);
     }
-    append_name(sections, sizeof sections, "origin \"https://HOST\"");
-    if (!section[0])
-        return fail(reading, -EINVAL, "\"%.60s\" stands before any section; expected one of [%s]",
-                    name, sections);
-    if (keys[0])
-        return fail(reading, -EINVAL, "unknown key \"%.60s\" in [%s]; expected one of %s", name,
-                    section, keys);
-    return fail(reading, -EINVAL, "unknown section [%.60s]; expected one of %s", section, sections);
+    append_name(out_list, size, ORIGIN_FORM);
+    append_name(out_list, size, POLICY_FORM);
+}
+
+static int fail_outside(struct reading *reading, const char *name)
+{
+    char sections[160];
+    list_sections(sections, sizeof sections);
+    return fail(reading, -EINVAL, "\"%.60s\" stands before any section; expected one of [%s]", name,
+                sections);
+}
+
+static int fail_unknown_key(struct reading *reading, const char *name)
+{
+    const struct section *section = &reading->section;
+    char keys[400] = "";
+    for (size_t i = 0; i < section->key_count; i++) {
+        if (strcmp(section->name, section->keys[i].section) == 0)
+            append_name(keys, sizeof keys, section->keys[i].name);
+    }
+    return fail(reading, -EINVAL, "unknown key \"%.60s\" in [%s]; expected one of %s", name,
+                section->name, keys);
 }
 
 static int fail_range(struct reading *reading, const struct config_key *key, const char *text)
@@ -76,18 +112,26 @@ static int fail_range(struct reading *reading, const struct config_key *key, con
                 text, least, most);
 }
 
-/* `record`: what the key is a member of; `seen`: whether it has been given. */
-static int take_key(struct reading *reading, void *record, const struct config_key *key, bool *seen,
-                    const char *text)
+/* ---- Keys ----------------------------------------------------------------------------------- */
+
+static int take_list(struct reading *reading, const struct config_key *key, const char *text)
 {
-    if (*seen)
-        return fail(reading, -EINVAL, "[%s] %s is given twice", key->section, key->name);
-    *seen = true;
-    switch (config_set_value(record, key, text)) {
+    char why[CONFIG_WHY_BYTES] = "";
+    int result = config_list_add(reading->section.record, key, text, why);
+    if (result == -ENOMEM)
+        return fail_memory(reading);
+    if (result < 0)
+        return fail(reading, -EINVAL, "[%s] %s: %s", key->section, key->name, why);
+    return 1;
+}
+
+static int take_value(struct reading *reading, const struct config_key *key, const char *text)
+{
+    switch (config_set_value(reading->section.record, key, text)) {
     case 0:
         return 1;
     case -ENOMEM:
-        return fail(reading, -ENOMEM, "out of memory");
+        return fail_memory(reading);
     case -ERANGE:
         return fail_range(reading, key, text);
     default:
@@ -96,132 +140,195 @@ static int take_key(struct reading *reading, void *record, const struct config_k
     }
 }
 
-/* ---- Sections of origins --------------------------------------------------------------------- */
-
-#define ORIGIN_PREFIX "[origin \""
-
-/*
- * The name in the line that began this section, [origin "https://example.com"], if it is one. inih
- * cuts section names at 49 bytes (its MAX_SECTION), so the line itself is looked at.
- */
-static bool get_origin(const struct reading *reading, char *out_name, size_t size)
+/* inih's handler. It knows of no section: read_line() keeps them to itself. */
+static int on_line(void *user, const char *inih_section, const char *name, const char *text)
 {
-    const char *begin = strstr(reading->section_line, ORIGIN_PREFIX);
-    const char *end = begin ? strstr(begin + sizeof ORIGIN_PREFIX - 1, "\"]") : NULL;
-    if (!end)
-        return false;
-    begin += sizeof ORIGIN_PREFIX - 1;
-    if ((size_t)(end - begin) >= size)
-        return false;
-    memcpy(out_name, begin, (size_t)(end - begin));
-    out_name[end - begin] = '\0';
-    return config_value_is_origin(out_name);
+    struct reading *reading = user;
+    const struct section *section = &reading->section;
+    (void)inih_section;
+    if (!section->name)
+        return fail_outside(reading, name);
+    const struct config_key *key = config_key_find(section->keys, section->key_count, section->name,
+                                                   name);
+    if (!key)
+        return fail_unknown_key(reading, name);
+    bool *is_given = &section->is_given[key - section->keys];
+    bool is_again = *is_given;
+    *is_given = true;
+    if (config_key_is_list(key))
+        return take_list(reading, key, text);
+    if (is_again)
+        return fail(reading, -EINVAL, "[%s] %s is given twice", key->section, key->name);
+    return take_value(reading, key, text);
 }
 
-static struct config_origin *find_origin(const struct config *config, const char *name)
+/* ---- Sections ------------------------------------------------------------------------------- */
+
+/*
+ * Takes [KIND] or [KIND "NAME"] apart: the length of its kind, and its name, empty if there is
+ * none. False if it is neither, or if more than a comment stands behind it: the name is empty then.
+ */
+static bool split(const char *line, size_t *out_kind_length, char out_name[CONFIG_LINE_BYTES])
 {
-    for (size_t i = 0; i < config->origin_count; i++) {
-        if (strcasecmp(config->origins[i].name, name) == 0)
-            return &config->origins[i];
+    const char *at = line + 1;
+    size_t name_length = 0;
+    *out_kind_length = strcspn(at, " \"]");
+    at += *out_kind_length;
+    if (strncmp(at, " \"", 2) == 0) {
+        name_length = strcspn(at + 2, "\"");
+        memcpy(out_name, at + 2, name_length);
+        at += 2 + name_length;
+        at += *at == '"';
+    }
+    bool is_whole = *at == ']';
+    at += is_whole;
+    at += strspn(at, " \t");
+    is_whole = is_whole && (!*at || *at == ';' || *at == '#');
+    out_name[is_whole ? name_length : 0] = '\0';
+    return is_whole;
+}
+
+static int begin_origin(struct reading *reading, const char *name)
+{
+    if (!config_value_is_origin(name))
+        return fail(reading, -EINVAL,
+                    "%.100s: expected [" ORIGIN_FORM "] with scheme, host and, if need be, port, "
+                    "and nothing behind them",
+                    reading->lines.line);
+    struct config_origin *origin = config_origin_get(&reading->config, name);
+    if (!origin)
+        return fail_memory(reading);
+    reading->section = (struct section){"origin", config_origin_keys, config_origin_key_count,
+                                        origin, origin->is_given};
+    return 1;
+}
+
+static int begin_policy(struct reading *reading, const char *name)
+{
+    if (!config_policy_is_name(name))
+        return fail(reading, -EINVAL,
+                    "%.100s: expected [" POLICY_FORM "] with a name of 1 to %d printable "
+                    "characters, and nothing behind it",
+                    reading->lines.line, CONFIG_POLICY_NAME_MOST_BYTES);
+    struct config_policy *policy = config_policy_get(&reading->config, name);
+    if (!policy)
+        return fail_memory(reading);
+    if (policy->line > 0)
+        return fail(reading, -EINVAL, "[policy \"%s\"] is given twice; the first is in line %d",
+                    name, policy->line);
+    policy->line = reading->lines.number;
+    reading->section = (struct section){"policy", config_policy_keys, config_policy_key_count,
+                                        policy, policy->is_given};
+    return 1;
+}
+
+static const char *find_section(const char *name, size_t length)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        const char *section = config_keys[i].section;
+        if (strlen(section) == length && memcmp(section, name, length) == 0)
+            return section;
     }
     return NULL;
 }
 
-static struct config_origin *add_origin(struct reading *reading, const char *name)
+/* A line that begins with a bracket. */
+static int begin_section(struct reading *reading)
 {
-    struct config *config = &reading->config;
-    size_t count = config->origin_count;
-    struct config_origin *origins = reallocarray(config->origins, count + 1, sizeof *origins);
-    bool(*seen)[CONFIG_ORIGIN_KEYS_MOST] = reallocarray(reading->origins_seen, count + 1,
-                                                        sizeof *seen);
-    config->origins = origins ? origins : config->origins;
-    reading->origins_seen = seen ? seen : reading->origins_seen;
-    char *copy = origins && seen ? strdup(name) : NULL;
-    if (!copy)
-        return NULL;
-    memset(seen[count], 0, sizeof seen[count]);
-    origins[count] = (struct config_origin){.name = copy};
-    config->origin_count++;
-    if (config_set_presets(&origins[count], config_origin_keys, config_origin_key_count) < 0)
-        return NULL;
-    return &origins[count];
+    const char *line = reading->lines.line;
+    char name[CONFIG_LINE_BYTES], sections[160];
+    size_t length;
+    bool is_whole = split(line, &length, name);
+    if (length == 6 && strncmp(line + 1, "origin", length) == 0)
+        return begin_origin(reading, name);
+    if (length == 6 && strncmp(line + 1, "policy", length) == 0)
+        return begin_policy(reading, name);
+    const char *section = find_section(line + 1, length);
+    if (section && is_whole && line[1 + length] == ']') {
+        reading->section = (struct section){section, config_keys, config_key_count,
+                                            &reading->config, reading->is_given};
+        return 1;
+    }
+    if (section)
+        return fail(reading, -EINVAL, "%.100s: expected [%s] and nothing behind it", line, section);
+    list_sections(sections, sizeof sections);
+    return fail(reading, -EINVAL, "unknown section %.100s; expected one of %s", line, sections);
 }
 
-static int take_origin_key(struct reading *reading, const char *origin_name, const char *name,
-                           const char *text)
+/* Only when all has been read is it known whom a policy holds for. */
+static int check_policies(struct reading *reading)
 {
-    struct config_origin *origin = find_origin(&reading->config, origin_name);
-    if (!origin)
-        origin = add_origin(reading, origin_name);
-    if (!origin)
-        return fail(reading, -ENOMEM, "out of memory");
-    bool *seen = reading->origins_seen[origin - reading->config.origins];
-    for (size_t i = 0; i < config_origin_key_count; i++) {
-        if (strcmp(name, config_origin_keys[i].name) == 0)
-            return take_key(reading, origin, &config_origin_keys[i], &seen[i], text);
+    for (size_t i = 0; i < reading->config.policy_count; i++) {
+        const struct config_policy *policy = &reading->config.policies[i];
+        const char *fault = config_policy_fault(policy);
+        reading->lines.number = policy->line;
+        if (fault)
+            fail(reading, -EINVAL, "[policy \"%s\"]: %s", policy->name, fault);
     }
-    return fail(reading, -EINVAL,
-                "unknown key \"%.60s\" in [origin]; expected one of warm, warm_path", name);
+    return reading->result;
+}
+
+/* ---- Lines ---------------------------------------------------------------------------------- */
+
+/* What inih gets of the line: nothing of comments, and of sections only that one begins. */
+static int hand_line(struct reading *reading, char *buffer, size_t size)
+{
+    const struct config_lines *lines = &reading->lines;
+    bool is_section = *lines->line == '[';
+    size_t most = !is_section && size < sizeof lines->line ? size - 2 : sizeof lines->line - 1;
+    if (*lines->line == ';' || *lines->line == '#')
+        return snprintf(buffer, size, "\n");
+    if (lines->has_nul)
+        return fail(reading, -EINVAL, "the line holds a NUL byte");
+    if (lines->is_cut || strlen(lines->line) > most)
+        return fail(reading, -EINVAL, "the line has more than %zu bytes", most);
+    if (is_section)
+        return begin_section(reading) ? snprintf(buffer, size, "[-]\n") : 0;
+    return snprintf(buffer, size, "%s\n", lines->line);
+}
+
+/* As fgets(), for inih. When there is no more, it wipes the buffer: a value may be secret. */
+static char *read_line(char *buffer, int size, void *stream)
+{
+    struct reading *reading = stream;
+    if (reading->result == 0 && config_lines_next(&reading->lines) &&
+        hand_line(reading, buffer, (size_t)size))
+        return buffer;
+    explicit_bzero(buffer, (size_t)size);
+    return NULL;
 }
 
 /* ---- File ----------------------------------------------------------------------------------- */
 
-static int on_line(void *user, const char *section, const char *name, const char *text)
+static int read_file(struct reading *reading, const char *path, struct config_error *error)
 {
-    struct reading *reading = user;
-    char origin[300];
-    bool is_origin = strncmp(section, "origin", 6) == 0;
-    if (is_origin && get_origin(reading, origin, sizeof origin))
-        return take_origin_key(reading, origin, name, text);
-    if (is_origin)
-        return fail(reading, -EINVAL,
-                    "[%.60s]: expected [origin \"https://HOST\"] with scheme, host and, if need "
-                    "be, port, and nothing behind "
-                    "them",
-                    section);
-    for (size_t i = 0; i < config_key_count; i++) {
-        if (strcmp(section, config_keys[i].section) == 0 && strcmp(name, config_keys[i].name) == 0)
-            return take_key(reading, &reading->config, &config_keys[i], &reading->seen[i], text);
-    }
-    return fail_unknown(reading, section, name);
-}
-
-/* As fgets(); keeps the lines that begin sections. */
-static char *read_line(char *buffer, int size, void *stream)
-{
-    struct reading *reading = stream;
-    char *line = fgets(buffer, size, reading->file);
-    const char *begin = line ? line + strspn(line, " \t") : "";
-    if (*begin == '[')
-        snprintf(reading->section_line, sizeof reading->section_line, "%s", begin);
-    return line;
-}
-
-static int read_file(struct reading *reading, FILE *file, const char *path,
-                     struct config_error *error)
-{
-    reading->file = file;
     int line = ini_parse_stream(read_line, reading, on_line, reading);
-    if (line > 0) {
-        /* A line that inih itself could not read comes before any that we refused, or alone. */
-        const char *reason = reading->result < 0 ? reading->reason
-                                                 : "expected [section], name = value or ; comment";
-        snprintf(error->text, sizeof error->text, "%.100s:%d: %s", path, line, reason);
-        return reading->result < 0 ? reading->result : -EINVAL;
-    }
-    if (line < 0 || ferror(file)) {
+    if (line == -2)
+        return -ENOMEM;
+    if (line < 0 || ferror(reading->lines.file)) {
         snprintf(error->text, sizeof error->text, "%.100s: could not be read", path);
-        return line == -2 ? -ENOMEM : -EINVAL;
+        return -EINVAL;
     }
-    return 0;
+    if (line == 0)
+        check_policies(reading);
+    if (line > 0 && (reading->result == 0 || line < reading->error_line)) {
+        snprintf(error->text, sizeof error->text,
+                 "%.100s:%d: expected [section], name = value or ; comment", path, line);
+        return -EINVAL;
+    }
+    if (reading->result < 0)
+        snprintf(error->text, sizeof error->text, "%.100s:%d: %s", path, reading->error_line,
+                 reading->reason);
+    return reading->result;
 }
 
-static int load_over_defaults(struct reading *reading, FILE *file, const char *path,
-                              struct config_error *error)
+static int load_over_defaults(struct reading *reading, const char *path, struct config_error *error)
 {
-    int result = config_init(&reading->config);
+    int result = config_preset(&reading->config);
     if (result == 0)
-        result = read_file(reading, file, path, error);
+        result = read_file(reading, path, error);
+    if (result == 0)
+        result = config_policies_inherit(&reading->config);
     if (result < 0)
         config_finish(&reading->config);
     return result;
@@ -229,20 +336,19 @@ static int load_over_defaults(struct reading *reading, FILE *file, const char *p
 
 int config_load(struct config *config, const char *path, struct config_error *error)
 {
-    snprintf(error->text, sizeof error->text, "%.100s: out of memory", path);
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        snprintf(error->text, sizeof error->text, "%.100s: %s", path, strerror(errno));
-        return -EINVAL;
-    }
-    struct reading reading = {.seen = calloc(config_key_count, sizeof *reading.seen)};
-    int result = reading.seen ? load_over_defaults(&reading, file, path, error) : -ENOMEM;
+    struct reading reading = {.is_given = calloc(config_key_count, sizeof *reading.is_given)};
+    int result = config_lines_open(&reading.lines, path);
+    if (result < 0)
+        snprintf(error->text, sizeof error->text, "%.100s: %s", path, strerror(-result));
+    else
+        snprintf(error->text, sizeof error->text, "%.100s: out of memory", path);
+    if (result == 0)
+        result = reading.is_given ? load_over_defaults(&reading, path, error) : -ENOMEM;
     if (result == 0) {
         config_finish(config);
         *config = reading.config;
     }
-    free(reading.seen);
-    free(reading.origins_seen);
-    fclose(file);
-    return result;
+    free(reading.is_given);
+    config_lines_close(&reading.lines);
+    return result == 0 || result == -ENOMEM ? result : -EINVAL;
 }

@@ -237,6 +237,8 @@ static void take(struct conn *conn, const uint8_t *bytes, size_t length)
         fault(conn, &(struct framer_fault){.reason = "the daemon has no memory for it"});
         return;
     }
+    if (taken < length) /* there may be a key in it, and all conns are read into the same place */
+        explicit_bzero((uint8_t *)bytes + taken, length - taken);
     deliver(conn);
 }
 
@@ -305,6 +307,32 @@ static int read_peer(struct conn *conn)
     return 0;
 }
 
+/* socket(7): a buffer that is too small is told how large it should be. */
+int conn_get_groups(const struct conn *conn, gid_t **out_groups, size_t *out_count)
+{
+    uv_os_fd_t fd;
+    socklen_t length = 0;
+    *out_groups = NULL;
+    *out_count = 0;
+    if (uv_fileno((const uv_handle_t *)&conn->pipe, &fd) != 0)
+        return -EBADF;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &length) == 0)
+        return 0;
+    if (errno != ERANGE)
+        return -errno;
+    gid_t *groups = malloc(length);
+    if (!groups)
+        return -ENOMEM;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) < 0) {
+        int result = -errno;
+        free(groups);
+        return result;
+    }
+    *out_groups = groups;
+    *out_count = length / sizeof *groups;
+    return 0;
+}
+
 static void on_refused_closed(uv_handle_t *handle)
 {
     free(handle->data);
@@ -322,6 +350,7 @@ int conn_accept(struct conn **out_conn, uv_stream_t *server, struct conn_shared 
     framer_init(&conn->framer, shared->max_message_bytes, shared->max_line_bytes);
     /* A message that is read is at most as large as the scanner allows, plus one read. */
     buffer_init(&conn->in, shared->max_message_bytes + (uint64_t)2 * CONN_READ_BYTES);
+    conn->in.is_secret = true;
     buffer_init(&conn->out, shared->max_unread_bytes);
     uv_pipe_init(shared->loop, &conn->pipe, 0);
     conn->pipe.data = conn;

@@ -80,6 +80,12 @@ int conn_accept(struct conn **out_conn, uv_stream_t *server, struct conn_shared 
                 const struct conn_events *events, void *ctx);
 
 struct conn_peer conn_get_peer(const struct conn *conn);
+/*
+ * The supplementary groups of the peer (SO_PEERGROUPS): those that its process had when it
+ * connected, so nothing has to be looked up. `*out_groups` is owned, NULL if there are none. 0 or a
+ * negative errno.
+ */
+int conn_get_groups(const struct conn *conn, gid_t **out_groups, size_t *out_count);
 enum framer_dialect conn_get_dialect(const struct conn *conn);
 uint64_t conn_get_bytes_written(const struct conn *conn);
 /* Bytes written that the client has not taken from us. */
@@ -99,6 +105,12 @@ void conn_flush(struct conn *conn);
 /* Writes two pieces, a message's head and a body's bytes, and flushes. */
 void conn_write(struct conn *conn, const void *head, size_t head_length, const void *body,
                 size_t body_length);
+
+/*
+ * Something could not be written, and what follows would be worth nothing without it: the client
+ * counts as gone, which is said from the loop.
+ */
+void conn_break_off(struct conn *conn);
 
 /* Does the client take what is written? Where it does not, on_room follows. */
 bool conn_has_room(const struct conn *conn);

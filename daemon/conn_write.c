@@ -27,7 +27,7 @@ bool conn_has_room(const struct conn *conn)
     return conn->sending.length == 0;
 }
 
-static void break_off(struct conn *conn)
+void conn_break_off(struct conn *conn)
 {
     conn->is_broken = true;
     conn_watch(conn);
@@ -57,7 +57,7 @@ static void send_rest(struct conn *conn)
     uv_buf_t buf = uv_buf_init((char *)conn->sending.data, (unsigned)conn->sending.length);
     if (uv_write(&conn->write, (uv_stream_t *)&conn->pipe, &buf, 1, on_written) != 0) {
         buffer_finish(&conn->sending);
-        break_off(conn);
+        conn_break_off(conn);
     }
 }
 
@@ -168,7 +168,7 @@ void conn_write(struct conn *conn, const void *head, size_t head_length, const v
     take_spare(conn);
     if (buffer_append(&conn->out, head, head_length) < 0 ||
         buffer_append(&conn->out, body, body_length) < 0)
-        break_off(conn); /* what follows would be read for something else */
+        conn_break_off(conn); /* what follows would be read for something else */
     else if (conn->out.length >= OUT_BYTES)
         send_out(conn);
     conn_flush(conn);

@@ -13,6 +13,7 @@ static const char *const query_words[] = {"ping",    "stats",   "connections",
 
 static const char help[] = "GET URL        fetch it; the answer as `curl -i` shows it\n"
                            "HEAD URL       its header fields (also OPTIONS URL, DELETE URL)\n"
+                           "check URL      whether a policy denies it; nothing is sent\n"
                            "ping           is the daemon there?\n"
                            "stats          its counters, a name and a value a line\n"
                            "connections    the connections in the pool\n"
@@ -57,9 +58,10 @@ static void wrong(struct console_command *command, const char *sentence, struct 
     wire_why_set(&command->why, sentence, (int)(word.length < 60 ? word.length : 60), word.data);
 }
 
-static void parse_fetch(struct console_command *command, struct wire_str *line)
+static void parse_fetch(struct console_command *command, enum console_action action,
+                        struct wire_str *line)
 {
-    command->action = CONSOLE_FETCH;
+    command->action = action;
     command->url = next_word(line);
     if (command->url.length == 0)
         wrong(command, "a URL is missing behind %.*s", wire_str_of(command->method));
@@ -73,7 +75,9 @@ void console_parse(struct console_command *out_command, const char *line, size_t
     if (word.length == 0)
         out_command->action = CONSOLE_NOTHING;
     else if ((out_command->method = find_word(word, fetch_words)))
-        parse_fetch(out_command, &rest);
+        parse_fetch(out_command, CONSOLE_FETCH, &rest);
+    else if ((out_command->method = find_word(word, (const char *const[]){"check", NULL})))
+        parse_fetch(out_command, CONSOLE_CHECK, &rest);
     else if (is_word(word, "help"))
         out_command->action = CONSOLE_HELP;
     else if (is_word(word, "quit"))

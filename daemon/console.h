@@ -10,6 +10,7 @@
 enum console_action {
     CONSOLE_NOTHING, /* an empty line */
     CONSOLE_FETCH,   /* of `url` with `method` */
+    CONSOLE_CHECK,   /* whether a GET of `url` would be allowed */
     CONSOLE_QUERY,   /* the informative method `method` */
     CONSOLE_HELP,
     CONSOLE_QUIT,

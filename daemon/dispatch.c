@@ -164,11 +164,35 @@ void dispatch_note_change(void *ctx, struct origin *origin)
 
 /* ---- Tickets -------------------------------------------------------------------------------- */
 
-static int explain(const struct dispatch *dispatch, int result, struct wire_why *why)
+static uint64_t most_queued(const struct dispatch *dispatch, const struct dispatch_ticket *ticket)
 {
+    return ticket->policy ? ticket->policy->queue : dispatch->config->queue;
+}
+
+static uint64_t most_running(const struct dispatch *dispatch, const struct dispatch_ticket *ticket)
+{
+    return ticket->policy ? ticket->policy->running_per_user : dispatch->config->running_per_user;
+}
+
+/* Where a number stands that holds for this ticket: "[limits]", or its policy's section. */
+static void name_section(const struct dispatch_ticket *ticket, bool is_own,
+                         struct wire_why *out_name)
+{
+    if (is_own)
+        wire_why_set(out_name, "[policy \"%s\"]", ticket->policy->name);
+    else
+        wire_why_set(out_name, "[limits]");
+}
+
+static int explain(const struct dispatch *dispatch, const struct dispatch_ticket *ticket,
+                   int result, struct wire_why *why)
+{
+    uint64_t most = most_queued(dispatch, ticket);
+    struct wire_why section;
+    name_section(ticket, most != dispatch->config->queue, &section);
     if (result == -EBUSY)
-        wire_why_set(why, "%llu requests of this user wait already ([limits] queue)",
-                     (unsigned long long)dispatch->config->queue);
+        wire_why_set(why, "%llu requests of this user wait already (%s queue)",
+                     (unsigned long long)most, section.text);
     else
         wire_why_set(why, "the daemon is out of memory");
     return FETCHPOOL_BUSY;
@@ -180,9 +204,13 @@ int dispatch_enter(struct dispatch *dispatch, struct dispatch_ticket *ticket, ui
     struct origin *origin = ticket->want.origin;
     ticket->entered_ns = uv_hrtime();
     ticket->want.owner = uid;
+    ticket->admission.share = (struct admission_share){
+        .running = most_running(dispatch, ticket),
+        .queued = most_queued(dispatch, ticket),
+    };
     int result = admission_enter(&dispatch->admission, &ticket->admission, uid, &origin->admission);
     if (result < 0)
-        return explain(dispatch, result, why);
+        return explain(dispatch, ticket, result, why);
     run_soon(dispatch);
     return 0;
 }
@@ -192,7 +220,7 @@ int dispatch_return(struct dispatch *dispatch, struct dispatch_ticket *ticket, s
     ticket->entered_ns = uv_hrtime();
     int result = admission_return(&dispatch->admission, &ticket->admission);
     if (result < 0)
-        return explain(dispatch, result, why);
+        return explain(dispatch, ticket, result, why);
     run_soon(dispatch);
     return 0;
 }
@@ -252,14 +280,17 @@ static void describe_cause(const struct dispatch *dispatch, const struct dispatc
                            struct wire_why *out_why)
 {
     const struct config *config = dispatch->config;
+    uint64_t most = most_running(dispatch, ticket);
+    struct wire_why section;
+    name_section(ticket, most != config->running_per_user, &section);
     switch (admission_cause(&dispatch->admission, &ticket->admission)) {
     case ADMISSION_CAUSE_RUNNING:
         wire_why_set(out_why, "%llu requests run ([limits] running)",
                      (unsigned long long)config->running);
         break;
     case ADMISSION_CAUSE_USER:
-        wire_why_set(out_why, "%llu requests of this user run ([limits] running_per_user)",
-                     (unsigned long long)config->running_per_user);
+        wire_why_set(out_why, "%llu requests of this user run (%s running_per_user)",
+                     (unsigned long long)most, section.text);
         break;
     case ADMISSION_CAUSE_RUNNING_ORIGIN:
         wire_why_set(out_why, "%llu requests run there ([limits] running_per_origin)",

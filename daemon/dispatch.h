@@ -33,6 +33,7 @@ struct dispatch_events {
 struct dispatch_ticket {
     struct admission_ticket admission;
     const struct dispatch_events *events;
+    const struct config_policy *policy; /* whose limits hold; NULL: those of [limits] */
     struct pool_want want; /* the origin in it is held from dispatch_enter() to dispatch_leave() */
     uint64_t entered_ns;
 };

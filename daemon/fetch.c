@@ -78,6 +78,7 @@ static void dispose(struct fetch *fetch)
 {
     fetch_leave_origin(fetch);
     request_destroy(fetch->request);
+    free(fetch->check);
     buffer_finish(&fetch->body);
     byte_queue_finish(&fetch->upload.queue);
     uv_close((uv_handle_t *)&fetch->timer, on_timer_closed);
@@ -86,6 +87,8 @@ static void dispose(struct fetch *fetch)
 static void count(const struct fetch *fetch, int code)
 {
     struct stats *stats = fetch->context->stats;
+    if (fetch->check)
+        return;
     stats->requests++;
     if (code != 0)
         stats->requests_failed++;
@@ -150,7 +153,9 @@ static void on_timer(uv_timer_t *timer)
     struct fetch *fetch = timer->data;
     struct fetch_deadline deadline = fetch_next_deadline(fetch);
     uint64_t now = uv_hrtime();
-    if (fetch->start_code != 0)
+    if (fetch->start_code == FETCHPOOL_DENIED && fetch->check)
+        fetch_finish_check(fetch);
+    else if (fetch->start_code != 0)
         fetch_fail(fetch, fetch->start_code, fetch->start_why.text);
     else if (now >= deadline.at_ns)
         end_with_timeout(fetch, &deadline);
@@ -280,6 +285,8 @@ static void follow(struct fetch *fetch, const struct transfer_result *result)
     if (drops_upload)
         fetch_upload_drop(fetch);
     fetch->redirects++;
+    fetch->has_left = fetch->has_left ||
+                      strcmp(fetch->origin->name, fetch->request->url.origin) != 0;
     fetch->context->stats->redirects++;
     fetch_leave_origin(fetch);
     fetch_set_state(fetch, FETCH_QUEUED);
@@ -314,6 +321,12 @@ static void on_done(void *ctx, const struct transfer_result *result)
         return;
     if (result->is_expect_refused) {
         ask_not_first(fetch, result);
+    } else if (result->code == FETCHPOOL_DENIED && fetch->check) {
+        fetch_finish_check(fetch);
+    } else if (result->code == FETCHPOOL_DENIED) {
+        struct wire_why why;
+        fetch_explain_denial(fetch, &why);
+        fetch_fail(fetch, FETCHPOOL_DENIED, why.text);
     } else if (result->code != 0) {
         fetch_fail(fetch, result->code, result->why.text);
     } else if (fetch->follows) {
@@ -341,7 +354,8 @@ const struct transfer_events fetch_transfer_events = {
 /* ---- Life ----------------------------------------------------------------------------------- */
 
 struct fetch *fetch_create(const struct fetch_context *context, struct request *request,
-                           struct stall_group *group, const struct fetch_events *events, void *ctx)
+                           const struct fetch_client *client, const struct fetch_events *events,
+                           void *ctx)
 {
     struct fetch *fetch = calloc(1, sizeof *fetch);
     if (!fetch) {
@@ -359,9 +373,14 @@ struct fetch *fetch_create(const struct fetch_context *context, struct request *
         .queued_ns = uv_hrtime(),
         .is_safe = request_is_safe(request),
     };
+    if (fetch_policy_init(fetch, client) < 0) {
+        request_destroy(request);
+        free(fetch);
+        return NULL;
+    }
     uv_timer_init(context->loop, &fetch->timer);
     fetch->timer.data = fetch;
-    fetch_flow_init(fetch, group);
+    fetch_flow_init(fetch, client->group);
     fetch_queue(fetch);
     return fetch;
 }

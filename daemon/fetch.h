@@ -45,6 +45,7 @@
 #include <uv.h>
 
 #include "config.h"
+#include "credential.h"
 #include "dispatch.h"
 #include "request.h"
 #include "stall.h"
@@ -59,6 +60,29 @@ struct fetch_context {
     const struct config *config;
     struct stats *stats;
     struct stall_list *stalls;
+    const struct credential_table *credentials;
+    uint8_t salt[REQUEST_SALT_BYTES]; /* random, for the names of identities */
+};
+
+/* Whose a fetch is. Borrowed; what it points to outlives the fetch. */
+struct fetch_client {
+    const struct config_policy *policy; /* NULL: the daemon's own, which may go anywhere */
+    struct stall_group *group; /* who does not take its body, when that is so, and whose user it
+                                  is */
+    bool only_asks; /* nothing is sent, and no connection opened or used: the name is looked up, and
+                       the outcome has a check */
+};
+
+/* One that only asks whether it would be allowed (fetch_client.only_asks). */
+#define FETCH_MOST_CHECKED 64 /* addresses; of a name with more, the first ones */
+struct fetch_check {
+    struct policy_verdict verdict; /* of the request */
+    struct {
+        struct network_address address;
+        struct policy_verdict verdict;
+    } addresses[FETCH_MOST_CHECKED]; /* none if the request itself is denied, or if no address is
+                                        asked about */
+    size_t count;
 };
 
 struct fetch_outcome {
@@ -67,12 +91,17 @@ struct fetch_outcome {
     bool has_begun;                       /* on_response has been called */
     const struct wire_response *response; /* of code 0; views that live during the call */
     const struct wire_end *end;           /* of a streamed body, code 0; the same */
+    const struct fetch_check *check;      /* of one that only asks, code 0; the same */
     const struct request *request;        /* as the last redirect left it */
     uint64_t total_us;
 };
 
 /* All but on_end may come from inside libcurl: they must end no fetch, and resume none. */
 struct fetch_events {
+    /* The client's policy denies the request, or would, in mode report. Also before fetch_create()
+     * has returned. May be NULL for a fetch without a policy. */
+    void (*on_verdict)(void *ctx, const struct request *request,
+                       const struct policy_verdict *verdict);
     /* Not streamed. More bytes of the body are to be held: 0, or the code that ends the fetch. */
     int (*on_hold)(void *ctx, size_t bytes);
     /* Streamed. The head is in: 0, or a code that ends the fetch, and the sentence. */
@@ -87,12 +116,12 @@ struct fetch_events {
 };
 
 /*
- * Takes the request and starts. NULL if memory is exhausted; the request is gone then too. `group`:
- * the client who does not take its body, when that is so; it outlives the fetch. No event comes
- * before this has returned.
+ * Takes the request and starts. NULL if memory is exhausted; the request is gone then too. No event
+ * but on_verdict comes before this has returned.
  */
 struct fetch *fetch_create(const struct fetch_context *context, struct request *request,
-                           struct stall_group *group, const struct fetch_events *events, void *ctx);
+                           const struct fetch_client *client, const struct fetch_events *events,
+                           void *ctx);
 
 /* Right after fetch_create(): which connection it is to have, in its first attempt. */
 void fetch_choose(struct fetch *fetch, enum pool_choice choice, uint64_t number);

@@ -50,10 +50,17 @@ struct fetch {
     uint64_t started_ns;
     uint64_t entered_ns; /* the state, or the last byte that moved in it */
     uint64_t redirects;
-    struct origin *origin;         /* of this hop; held; NULL before the first */
-    struct dispatch_ticket ticket; /* of this hop */
-    char *terms;                   /* its own, or NULL: as request_terms() */
-    uint64_t queued_ns;            /* since when it is, or was last, FETCH_QUEUED */
+    struct origin *origin;              /* of this hop; held; NULL before the first */
+    struct dispatch_ticket ticket;      /* of this hop */
+    char *terms;                        /* its own, or NULL: as request_terms() */
+    char *partition;                    /* whose connections it may use; NULL: everybody's */
+    const struct config_policy *policy; /* NULL: it may do all */
+    struct pool_guard guard;
+    struct network_address denied_address; /* the last that it may not go to */
+    struct fetch_check *check;             /* NULL: it does not only ask */
+    bool was_reported;                     /* that this hop would be denied */
+    bool has_left;                         /* a redirect has led to another origin */
+    uint64_t queued_ns;                    /* since when it is, or was last, FETCH_QUEUED */
     uint64_t opening_ns; /* since when a connection for it is being opened; 0: it is not */
     unsigned retries;    /* of this hop */
     unsigned misplaced;  /* how often its place was of no use, in this hop */
@@ -85,6 +92,21 @@ void fetch_fail_soon(struct fetch *fetch, int code, const char *message);
 extern const struct transfer_events fetch_transfer_events;
 /* Calls on_end: last. */
 void fetch_end(struct fetch *fetch, const struct fetch_outcome *outcome);
+
+/* ---- fetch_policy.c ------------------------------------------------------------------------- */
+
+/* 0 or -ENOMEM. */
+int fetch_policy_init(struct fetch *fetch, const struct fetch_client *client);
+/* May this hop be made at all? 0, or FETCHPOOL_DENIED with the reason. */
+int fetch_ask_policy(struct fetch *fetch, struct wire_why *why);
+/* It only asks, and that has been answered: ends it. Last. */
+void fetch_finish_check(struct fetch *fetch);
+/* It may go to none of the addresses: the reason, which is told to its owner, too. */
+void fetch_explain_denial(struct fetch *fetch, struct wire_why *out_why);
+/* Whose connections this hop may use: fetch->partition. 0 or FETCHPOOL_BUSY without memory. */
+int fetch_set_partition(struct fetch *fetch);
+/* The fields that the daemon adds to this hop; NULL: none. */
+const struct field_list *fetch_find_credential(const struct fetch *fetch);
 
 /* ---- fetch_outcome.c ------------------------------------------------------------------------ */
 

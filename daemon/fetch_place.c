@@ -35,6 +35,8 @@ static void on_place(struct dispatch_ticket *ticket, struct pool_connection *con
     struct transfer_place place = {
         .pool = fetch->context->dispatch->pool,
         .connection = connection,
+        .guard = fetch->policy ? &fetch->guard : NULL,
+        .added = fetch_find_credential(fetch),
         .config = fetch->context->config,
     };
     fetch->timing.queue_us += (now - fetch->queued_ns) / NS_PER_US;
@@ -65,31 +67,42 @@ static const struct dispatch_events dispatch_events = {
 
 /* ---- Into the queue ------------------------------------------------------------------------- */
 
-/* 0, or FETCHPOOL_BUSY without memory. */
-static int meet_origin(struct fetch *fetch)
+/* 0, or a code with the reason. */
+static int meet_origin(struct fetch *fetch, struct wire_why *why)
 {
     const struct url *url = &fetch->request->url;
     if (fetch->origin)
         return 0;
+    int code = fetch_ask_policy(fetch, why);
+    if (code != 0)
+        return code;
+    wire_why_set(why, "the daemon is out of memory");
     fetch->origin = origin_hold(fetch->context->dispatch->origins, url->origin, url->host);
     if (!fetch->origin)
         return FETCHPOOL_BUSY;
     retry_budget_note_request(&fetch->origin->budget, uv_hrtime() / NS_PER_MS);
-    return request_terms(fetch->request, &fetch->terms);
+    code = request_terms(fetch->request, &fetch->terms);
+    return code == 0 ? fetch_set_partition(fetch) : code;
 }
 
 static int enter(struct fetch *fetch, struct wire_why *why)
 {
     const struct request *request = fetch->request;
-    wire_why_set(why, "the daemon is out of memory");
-    int code = meet_origin(fetch);
+    int code = meet_origin(fetch, why);
     if (code != 0)
         return code;
     fetch->ticket.events = &dispatch_events;
     fetch->ticket.want.origin = fetch->origin;
     fetch->ticket.want.kind = transfer_kind(request);
     fetch->ticket.want.terms = fetch->terms;
-    fetch->ticket.want.is_private = request_has_identity(request);
+    fetch->ticket.policy = fetch->policy;
+    fetch->ticket.want.partition = fetch->partition;
+    fetch->ticket.want.has_identity = request_has_identity(request);
+    fetch->ticket.want.is_alone = request->wants_decoding && fetch->ticket.want.kind != POOL_HTTP_1;
+    fetch->ticket.want.is_private = request_binds_connection(request);
+    fetch->ticket.want.guard = fetch->policy ? &fetch->guard : NULL;
+    if (fetch->check)
+        fetch->ticket.want.choice = POOL_NEW; /* of which nothing comes */
     fetch->ticket.want.is_proxied = request->proxy != NULL;
     return dispatch_enter(fetch->context->dispatch, &fetch->ticket, fetch->flow.stall.group->uid,
                           why);
@@ -147,7 +160,7 @@ static void count_phases(struct origin *origin, const struct fetchpool_timing *t
 void fetch_count_at_origin(struct fetch *fetch, int code)
 {
     struct origin *origin = fetch->origin;
-    if (!origin)
+    if (!origin || fetch->check)
         return;
     origin_note_end(origin, code);
     origin_note_phase(origin, ORIGIN_QUEUE, fetch->timing.queue_us);
@@ -162,8 +175,10 @@ void fetch_leave_origin(struct fetch *fetch)
     if (fetch->origin)
         origin_release(fetch->context->dispatch->origins, fetch->origin);
     free(fetch->terms);
+    free(fetch->partition);
     fetch->origin = NULL;
-    fetch->terms = NULL;
+    fetch->terms = fetch->partition = NULL;
+    fetch->was_reported = false;
     fetch->retries = fetch->misplaced = 0;
     fetch->first_code = 0;
     fetch->ticket.want = (struct pool_want){0};

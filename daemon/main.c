@@ -13,6 +13,7 @@
 #include "listener.h"
 #include "log.h"
 #include "options.h"
+#include "policy.h"
 #include "server.h"
 
 /*
@@ -72,7 +73,7 @@ int main(int argc, char **argv)
     status = EXIT_FAILURE;
     if (read_config(&config, &options) == 0) {
         if (options.is_check) {
-            config_show(stdout, &config);
+            config_show(stdout, &config, policy_built_in_networks());
             status = EXIT_SUCCESS;
         } else {
             status = run(&config, &options);

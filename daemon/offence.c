@@ -1,4 +1,4 @@
-/* offence: see offence.h. One small entry for each user that ever offended. */
+/* offence: see offence.h. One small entry for each topic of each user that ever offended. */
 #include "offence.h"
 
 #include <stdlib.h>
@@ -9,15 +9,20 @@
 
 #define OFFENCE_PAUSE_MS 60000
 
-struct offender {
+struct offender_key {
     uid_t uid;
+    uint32_t topic; /* its hash */
+};
+
+struct offender {
+    struct offender_key key;
     uint64_t written_ms;
     uint64_t left_out;
     UT_hash_handle hh;
 };
 
 struct offence_log {
-    struct offender *by_uid;
+    struct offender *by_key;
 };
 
 struct offence_log *offence_log_create(void)
@@ -30,44 +35,61 @@ void offence_log_destroy(struct offence_log *offences)
     if (!offences)
         return;
     struct offender *offender, *next;
-    HASH_ITER (hh, offences->by_uid, offender, next) {
-        HASH_DEL(offences->by_uid, offender);
+    HASH_ITER (hh, offences->by_key, offender, next) {
+        HASH_DEL(offences->by_key, offender);
         free(offender);
     }
     free(offences);
 }
 
-static void write_line(const struct offender *offender, pid_t pid, const char *what)
+/* FNV-1a. Two topics of one hash would be one topic. */
+static uint32_t hash_of(const char *topic)
 {
-    if (offender->left_out > 0)
-        log_write(LOG_LEVEL_WARNING, "client pid %d, uid %u: %s; closed (%llu more since the last)",
-                  (int)pid, (unsigned)offender->uid, what, (unsigned long long)offender->left_out);
-    else
-        log_write(LOG_LEVEL_WARNING, "client pid %d, uid %u: %s; closed", (int)pid,
-                  (unsigned)offender->uid, what);
+    uint32_t hash = 2166136261U;
+    for (; *topic; topic++)
+        hash = (hash ^ (unsigned char)*topic) * 16777619U;
+    return hash;
 }
 
-void offence_log_write(struct offence_log *offences, uint64_t now_ms, uid_t uid, pid_t pid,
+static void write_line(const struct offender *offender, pid_t pid, const char *what)
+{
+    unsigned uid = (unsigned)offender->key.uid;
+    if (offender->left_out > 0)
+        log_write(LOG_LEVEL_WARNING, "client pid %d, uid %u: %s (%llu more since the last)",
+                  (int)pid, uid, what, (unsigned long long)offender->left_out);
+    else
+        log_write(LOG_LEVEL_WARNING, "client pid %d, uid %u: %s", (int)pid, uid, what);
+}
+
+/* NULL without memory. */
+static struct offender *add(struct offence_log *offences, const struct offender_key *key)
+{
+    struct offender *offender = calloc(1, sizeof *offender);
+    if (!offender)
+        return NULL;
+    offender->key = *key;
+    HASH_ADD(hh, offences->by_key, key, sizeof offender->key, offender);
+    if (offender->hh.tbl)
+        return offender;
+    free(offender);
+    return NULL;
+}
+
+void offence_log_write(struct offence_log *offences, uint64_t now_ms, const struct offence *offence,
                        const char *what)
 {
     struct offender *offender;
-    HASH_FIND(hh, offences->by_uid, &uid, sizeof uid, offender);
+    struct offender_key key = {.uid = offence->uid, .topic = hash_of(offence->topic)};
+    HASH_FIND(hh, offences->by_key, &key, sizeof key, offender);
     if (offender && now_ms - offender->written_ms < OFFENCE_PAUSE_MS) {
         offender->left_out++;
         return;
     }
-    if (!offender) {
-        offender = calloc(1, sizeof *offender);
-        if (!offender)
-            return; /* the line is lost, nothing else */
-        offender->uid = uid;
-        HASH_ADD(hh, offences->by_uid, uid, sizeof offender->uid, offender);
-        if (!offender->hh.tbl) {
-            free(offender);
-            return;
-        }
-    }
-    write_line(offender, pid, what);
+    if (!offender)
+        offender = add(offences, &key);
+    if (!offender)
+        return; /* the line is lost, nothing else */
+    write_line(offender, offence->pid, what);
     offender->written_ms = now_ms;
     offender->left_out = 0;
 }

@@ -1,6 +1,7 @@
 /*
- * offence: log lines about clients that misbehave, at most one a minute for each user, so that
- * nobody can fill the log from outside. What was left out is counted and said in the next line.
+ * offence: log lines about clients that misbehave, at most one a minute for each user and topic, so
+ * that nobody can fill the log from outside. What was left out is counted and said in the next
+ * line.
  */
 #pragma once
 
@@ -13,6 +14,13 @@ struct offence_log;
 struct offence_log *offence_log_create(void);
 void offence_log_destroy(struct offence_log *offences);
 
+/* Who, and what about. */
+struct offence {
+    uid_t uid;
+    pid_t pid;
+    const char *topic; /* there are few: none comes from outside */
+};
+
 /* `now_ms` is any clock that does not go back. */
-void offence_log_write(struct offence_log *offences, uint64_t now_ms, uid_t uid, pid_t pid,
+void offence_log_write(struct offence_log *offences, uint64_t now_ms, const struct offence *offence,
                        const char *what);

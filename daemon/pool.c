@@ -139,13 +139,16 @@ static void on_ready(void *ctx, struct pool_socket *sock, int curl_flags)
     }
     if (sock->connection && (curl_flags & CURL_CSELECT_IN))
         pool_connection_note_heard(pool, sock->connection);
-    drive(pool, sock->fd, curl_flags);
+    if (sock->connection && sock->connection->is_slow && curl_flags != 0)
+        pool_lane_enter(pool, sock, curl_flags);
+    else
+        drive(pool, sock->fd, curl_flags);
 }
 
-void pool_drive_socket(struct pool *pool, curl_socket_t fd)
+void pool_drive_socket(struct pool *pool, curl_socket_t fd, int curl_flags)
 {
     pool_note_activity(pool);
-    drive(pool, fd, CURL_CSELECT_IN);
+    drive(pool, fd, curl_flags);
 }
 
 /* One that is used has its transfers paused, and there may be bytes for them. */
@@ -183,6 +186,7 @@ static void on_idle_input(void *ctx, struct pool_socket *sock)
 static void on_close(void *ctx, struct pool_socket *sock)
 {
     struct pool_connection *connection = sock->connection;
+    pool_lane_leave(ctx, sock);
     sock->connection = NULL;
     if (connection)
         pool_connection_detach(ctx, connection);
@@ -192,12 +196,18 @@ static void on_close(void *ctx, struct pool_socket *sock)
 
 int pool_set_up_process(void)
 {
+    unsetenv("SSLKEYLOGFILE"); /* libcurl would write everybody's TLS secrets there */
     return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -EIO;
 }
 
 const char *pool_library_version(void)
 {
     return curl_version();
+}
+
+const char *pool_library_number(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version;
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */
@@ -284,11 +294,13 @@ static void open_handles(struct pool *pool)
     uv_idle_init(pool->loop, &pool->tidy);
     pool->timer.data = pool->at_once.data = pool->nudge.data = pool->sweep.data = pool;
     pool->tidy.data = pool;
+    uv_idle_init(pool->loop, &pool->lane_turn);
+    pool->lane_turn.data = pool;
     uv_prepare_init(pool->loop, &pool->before_wait);
     pool->before_wait.data = pool;
     uv_prepare_start(&pool->before_wait, on_before_wait);
     uv_unref((uv_handle_t *)&pool->before_wait);
-    pool->handles_open = 6;
+    pool->handles_open = 7;
 }
 
 int pool_create(struct pool **out_pool, const struct pool_setup *setup)
@@ -329,6 +341,7 @@ void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx)
     uv_close((uv_handle_t *)&pool->sweep, on_handle_closed);
     uv_close((uv_handle_t *)&pool->tidy, on_handle_closed);
     uv_close((uv_handle_t *)&pool->before_wait, on_handle_closed);
+    uv_close((uv_handle_t *)&pool->lane_turn, on_handle_closed);
 }
 
 /* ---- What can be said of it ----------------------------------------------------------------- */

@@ -23,6 +23,7 @@
 #include <uv.h>
 
 #include "config.h"
+#include "network.h"
 #include "origin.h"
 #include "stats.h"
 
@@ -34,6 +35,8 @@ int pool_set_up_process(void);
 
 /* "libcurl/8.14.1 OpenSSL/3.0.19 …": a static string. */
 const char *pool_library_version(void);
+/* "8.14.1". The other one has libcurl's parts look for files of their own. */
+const char *pool_library_number(void);
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
@@ -75,15 +78,27 @@ enum pool_choice {
     POOL_THIS /* the one of this number; any, if that is not idle any more */
 };
 
+/* Which addresses a request may go to. */
+struct pool_guard {
+    /* Asked before a socket is opened to the address (`is_opening`), also from inside libcurl, and
+     * before a connection to it is used again. */
+    bool (*may_reach)(void *ctx, const struct network_address *address, bool is_opening);
+    void *ctx;
+};
+
 /* What a request wants of its connection. Borrowed. */
 struct pool_want {
     struct origin *origin;
     enum pool_kind kind;
-    const char *terms; /* NULL: as the configuration says; else for jobs with the same text */
+    const char *terms;     /* NULL: as the configuration says; else for jobs with the same text */
+    const char *partition; /* NULL: for everybody; else the same */
+    bool has_identity;     /* its far end is told who asks: part of the partition */
+    const struct pool_guard *guard; /* NULL: it may go anywhere */
     enum pool_choice choice;
     uint64_t number;         /* of POOL_THIS */
     uint32_t owner;          /* the user: so that none has all look-ups */
-    bool is_private;         /* for this job only */
+    bool is_private;         /* for this job only: it is closed after it */
+    bool is_alone;           /* over HTTP/2: it shares the connection with no other at a time */
     bool is_proxied;         /* the origin itself is neither looked up nor connected to */
     uint64_t begun_after_ns; /* one whose opening began later; 0: any */
     uint64_t waited_ns; /* since when it has been waiting for somebody's attempt to open one, of
@@ -128,7 +143,8 @@ enum pool_gate {
     POOL_GATE_OPEN,  /* it did */
     POOL_GATE_STALE, /* its connection had closed; or libcurl wanted to send it again on another */
     POOL_GATE_FULL,  /* its connection takes no more requests at a time */
-    POOL_GATE_LIMIT  /* the descriptors are used up */
+    POOL_GATE_LIMIT, /* the descriptors are used up */
+    POOL_GATE_DENIED /* it may go to none of the addresses */
 };
 
 /*
@@ -140,6 +156,8 @@ struct pool_job {
     CURL *easy;
     struct pool *pool;
     struct pool_connection *connection; /* its place, until pool_leave() */
+    const struct pool_guard *guard;     /* as its want's */
+    bool is_slow;                       /* a look at its answer can take long: it is decoded */
     const char *detail;                 /* where libcurl writes its sentence about an error */
     void (*on_done)(struct pool_job *job, CURLcode code);
 
@@ -147,12 +165,14 @@ struct pool_job {
     bool looked_up;      /* libcurl did look its origin's name up */
     bool had_error;      /* libcurl had said something of an error when it was refused a socket */
     bool is_on;          /* it has sent its request over the connection */
+    unsigned sockets;    /* that it has opened */
     uint64_t opening_ns; /* when it began to open a connection; 0: it has not */
     enum pool_gate gate;
 };
 
-/* Sets what every easy handle of this pool needs: sockets, sessions, name look-ups. */
-CURLcode pool_prepare(struct pool *pool, struct pool_job *job, bool shares_sessions);
+/* Sets what every easy handle of this pool needs: sockets, sessions, name look-ups. TLS sessions
+ * are those of all connections that are shared with everybody. */
+CURLcode pool_prepare(struct pool *pool, struct pool_job *job);
 
 /* Starts the job. 0 or -EIO. */
 int pool_add(struct pool *pool, struct pool_job *job);
@@ -175,6 +195,8 @@ struct pool_connection_info {
     const char *http;  /* "" until its first answer */
     const char *state; /* see pool_connection.c */
     const char *peer;
+    uint32_t owner; /* for whom it was opened */
+    bool is_shared; /* with other users */
     uint64_t age_ms;
     uint64_t idle_ms; /* 0 while active */
     uint64_t requests;

@@ -13,7 +13,7 @@
 
 bool pool_connection_is_typical(const struct pool_connection *connection)
 {
-    return !connection->terms && !connection->is_private;
+    return !connection->terms && !connection->has_identity && !connection->is_private;
 }
 
 /* Does it show which version of HTTP the origin chooses? */
@@ -107,9 +107,11 @@ struct pool_connection *pool_connection_create(struct pool *pool, const struct p
 {
     struct pool_connection *connection = calloc(1, sizeof *connection);
     char *terms = want->terms ? strdup(want->terms) : NULL;
-    if (!connection || (want->terms && !terms)) {
+    char *partition = want->partition ? strdup(want->partition) : NULL;
+    if (!connection || (want->terms && !terms) || (want->partition && !partition)) {
         free(connection);
         free(terms);
+        free(partition);
         return NULL;
     }
     uint64_t now = uv_hrtime();
@@ -121,6 +123,9 @@ struct pool_connection *pool_connection_create(struct pool *pool, const struct p
         .kind = want->kind,
         .owner = want->owner,
         .terms = terms,
+        .partition = partition,
+        .has_identity = want->has_identity,
+        .is_alone = want->is_alone,
         .is_private = want->is_private,
         .is_proxied = want->is_proxied,
         .http = "",
@@ -152,6 +157,7 @@ static void destroy(struct pool *pool, struct pool_connection *connection)
     DL_DELETE(pool->all, connection);
     DL_DELETE2(origin->connections, connection, origin_prev, origin_next); // NOLINT: it is in it
     free(connection->terms);
+    free(connection->partition);
     free(connection);
     pool_tell(pool, origin);
     origin_release(pool->setup.origins, origin);
@@ -203,6 +209,7 @@ int pool_connection_use(struct pool_job *job, int local_port, const char *peer, 
     connection->asked_ns = uv_hrtime();
     connection->was_shared = connection->was_shared || connection->carried > 0;
     connection->carried++;
+    connection->is_slow = connection->is_slow || job->is_slow;
     job->is_on = true;
     count_use(pool, connection, *out_is_reused);
     return 0;
@@ -252,6 +259,7 @@ void pool_leave(struct pool_job *job)
     assert(connection->streams > 0);
     job->connection = NULL;
     connection->carried -= job->is_on;
+    connection->is_slow = connection->is_slow && connection->carried > 0;
     job->is_on = false;
     connection->streams--;
     if (connection->state == POOL_CONNECTION_OPENING)
@@ -277,7 +285,8 @@ void pool_connection_note_answer(struct pool *pool, struct pool_connection *conn
     }
     if (!is_news)
         return;
-    connection->most_streams = http[0] == '2' ? pool->config->streams_per_connection : 1;
+    bool is_shared = http[0] == '2' && !connection->is_alone;
+    connection->most_streams = is_shared ? pool->config->streams_per_connection : 1;
     if (is_telling(connection))
         origin->is_single = http[0] == '1';
     pool_tell(pool, origin);
@@ -403,6 +412,8 @@ struct pool_connection_info pool_connection_info(const struct pool_connection *c
         .http = connection->http,
         .state = describe_state(connection),
         .peer = connection->peer,
+        .owner = connection->owner,
+        .is_shared = !connection->partition && !connection->is_private,
         .age_ms = (now - connection->opened_ns) / NS_PER_MS,
         .idle_ms = pool_connection_idle_ms(connection, now),
         .requests = connection->requests,

@@ -38,12 +38,17 @@ struct pool_connection {
     uint64_t number;          /* ours */
     struct origin *origin;    /* held */
     char *terms;              /* NULL: as the configuration says */
+    char *partition;          /* NULL: for everybody */
     struct pool_socket *sock; /* NULL: not open yet, or closed */
     const char *http;         /* a static string, "" before its first answer */
     const char *death;        /* NULL, or why it was given up */
     char peer[POOL_PEER_BYTES];
+    struct network_address address; /* the same; once it is open */
 
     bool is_private;
+    bool has_identity;
+    bool is_alone;
+    bool is_slow; /* it carries a job that is */
     bool is_proxied;
     bool is_reached;    /* TCP got through, if TLS did not */
     bool has_failed;    /* its origin's breaker knows */

@@ -18,6 +18,7 @@ struct pool {
     uv_timer_t sweep;
     uv_idle_t tidy;
     uv_prepare_t before_wait;
+    uv_idle_t lane_turn;
     unsigned handles_open; /* of these */
     bool leaves_resets;    /* libcurl does not send an RST_STREAM at once */
     unsigned idle_turns;   /* how often it was called at once since anything happened */
@@ -38,6 +39,7 @@ struct pool {
     size_t unclean;                 /* that libcurl is to look at */
     struct pool_connection *nudged; /* on which a reset may lie unsent */
     struct pool_tidier *tidiers;
+    struct pool_socket *lane; /* who waits in the slow lane, in order */
 
     struct pool_sockets sockets;
     void (*on_closed)(void *ctx);
@@ -50,8 +52,16 @@ uint64_t pool_idle_limit_ms(const struct pool *pool, const struct origin *origin
 /* A place may have become free at the origin, or at any. */
 void pool_tell(const struct pool *pool, struct origin *origin);
 
-/* Lets libcurl look at a socket as if it were readable. The connection may be gone after it. */
-void pool_drive_socket(struct pool *pool, curl_socket_t fd);
+/* Lets libcurl look at a socket as if it were ready for this. The connection may be gone after it.
+ */
+void pool_drive_socket(struct pool *pool, curl_socket_t fd, int curl_flags);
+
+/* ---- pool_lane.c ---------------------------------------------------------------------------- */
+
+/* Has it looked at later, in its turn. Curl's flags are never 0. */
+void pool_lane_enter(struct pool *pool, struct pool_socket *sock, int curl_flags);
+/* It is closed; or it was not in it. */
+void pool_lane_leave(struct pool *pool, struct pool_socket *sock);
 
 /* ---- pool_nudge.c --------------------------------------------------------------------------- */
 

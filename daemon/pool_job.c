@@ -40,6 +40,22 @@ static void note_looked_up(const struct pool_job *job)
     pool_connection_end_look_up(job->pool, connection);
 }
 
+/* What has no address that could be asked about goes nowhere. */
+static bool may_reach(const struct pool_job *job, const struct sockaddr *address)
+{
+    const struct pool_guard *guard = job->guard;
+    struct network_address asked;
+    return !guard ||
+           (network_address_of(&asked, address) && guard->may_reach(guard->ctx, &asked, true));
+}
+
+/* None of several addresses may be reached, or one that may was tried, too. */
+static void note_denial(struct pool_job *job)
+{
+    if (job->sockets == 0)
+        job->gate = POOL_GATE_DENIED;
+}
+
 /* The opener gets one socket for each address that is tried. None is opened before the system would
  * refuse: without a descriptor, clients could not be accepted either. */
 static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
@@ -53,11 +69,16 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
     }
     note_opening(job);
     note_looked_up(job);
+    if (!may_reach(job, &address->addr)) {
+        note_denial(job);
+        return CURL_SOCKET_BAD;
+    }
     bool has_descriptor = pool->sockets_open < pool->setup.most_sockets;
     curl_socket_t fd = has_descriptor ? pool_sockets_open(&pool->sockets, address)
                                       : CURL_SOCKET_BAD;
     job->gate = fd == CURL_SOCKET_BAD ? POOL_GATE_LIMIT : POOL_GATE_OPEN;
     pool->sockets_open += fd != CURL_SOCKET_BAD;
+    job->sockets += fd != CURL_SOCKET_BAD;
     return fd;
 }
 
@@ -96,8 +117,10 @@ static long seconds_of(uint64_t ms)
     return (long)((ms + 999) / 1000);
 }
 
-CURLcode pool_prepare(struct pool *pool, struct pool_job *job, bool shares_sessions)
+CURLcode pool_prepare(struct pool *pool, struct pool_job *job)
 {
+    const struct pool_connection *connection = job->connection;
+    bool shares_sessions = connection && !connection->partition && !connection->is_private;
     const struct config *config = pool->config;
     CURL *easy = job->easy;
     CURLcode code = CURLE_OK;
@@ -116,6 +139,8 @@ CURLcode pool_prepare(struct pool *pool, struct pool_job *job, bool shares_sessi
     SET(CURLOPT_MAXAGE_CONN, MOST_AGE_S); /* how old one may be is decided in pool_place.c */
     SET(CURLOPT_MAXLIFETIME_CONN, MOST_AGE_S);
     SET(CURLOPT_DNS_CACHE_TIMEOUT, seconds_of(config->dns_ttl_ms));
+    /* Without the share, libcurl 8.12 and later keep sessions for the whole multi handle. */
+    SET(CURLOPT_SSL_SESSIONID_CACHE, shares_sessions ? 1L : 0L);
     if (shares_sessions)
         SET(CURLOPT_SHARE, pool->sessions);
 #undef SET

@@ -86,7 +86,7 @@ void pool_opening_end(struct pool *pool, struct pool_connection *connection)
 static size_t most_streams(const struct pool *pool, const struct pool_connection *connection)
 {
     size_t most = pool->config->streams_per_connection;
-    if (connection->kind == POOL_HTTP_1 || connection->is_cautious)
+    if (connection->kind == POOL_HTTP_1 || connection->is_cautious || connection->is_alone)
         return 1;
     if (connection->kind == POOL_HTTP_2 || connection->origin->http[0] == '2')
         return most;
@@ -108,6 +108,7 @@ int pool_opening_succeed(struct pool *pool, struct pool_connection *connection, 
     connection->opened_ns = sock->opened_ns;
     connection->ready_ns = uv_hrtime();
     memcpy(connection->peer, sock->peer, sizeof connection->peer);
+    connection->address = sock->address;
     pool_sockets_set_keepalive(sock, pool->config->tcp_keepalive_ms);
     pool_connection_end_look_up(pool, connection);
     pool_connection_set_state(pool, connection, POOL_CONNECTION_OPEN);

@@ -14,7 +14,9 @@ static bool is_same_text(const char *a, const char *b)
 
 static bool is_of_kind(const struct pool_connection *connection, const struct pool_want *want)
 {
-    return connection->kind == want->kind && is_same_text(connection->terms, want->terms);
+    return connection->kind == want->kind && connection->is_alone == want->is_alone &&
+           is_same_text(connection->terms, want->terms) &&
+           is_same_text(connection->partition, want->partition);
 }
 
 /*
@@ -59,6 +61,12 @@ static bool is_good_for(const struct pool *pool, const struct pool_connection *c
  * One that carries others already comes before an idle one, so that no more are in use than need
  * be; among the idle ones, the one used last: those beyond what is needed reach their idle limit.
  */
+static bool may_reach(const struct pool_connection *connection, const struct pool_want *want)
+{
+    const struct pool_guard *guard = want->guard;
+    return !guard || guard->may_reach(guard->ctx, &connection->address, false);
+}
+
 static struct pool_connection *find_open(const struct pool *pool, const struct pool_want *want,
                                          uint64_t now)
 {
@@ -69,10 +77,13 @@ static struct pool_connection *find_open(const struct pool *pool, const struct p
             (connection->streams > 0 && !has_settled(connection, now)))
             continue;
         bool is_this = want->choice == POOL_THIS && connection->number == want->number;
-        if (want->choice == POOL_THIS ? is_this && connection->is_idle : connection->streams > 0)
+        bool is_choice = want->choice == POOL_THIS ? is_this && connection->is_idle
+                                                   : connection->streams > 0;
+        if ((best && !is_choice) || !may_reach(connection, want))
+            continue;
+        if (is_choice)
             return connection;
-        if (!best)
-            best = connection;
+        best = connection;
     }
     return best;
 }
@@ -105,7 +116,7 @@ static uint64_t shared_until_ns(const struct pool *pool, const struct pool_want 
     uint64_t share_end_ns = want->origin->opening_since_ns +
                             pool->config->share_timeout_ms * NS_PER_MS;
     if (want->choice == POOL_NEW || want->kind == POOL_HTTP_1 || want->origin->is_single ||
-        want->is_private || now >= share_end_ns)
+        want->is_private || want->is_alone || now >= share_end_ns)
         return 0;
     DL_FOREACH2 (want->origin->connections, connection, origin_next) {
         if (connection->is_private || connection->began_ns < want->begun_after_ns ||
@@ -211,6 +222,9 @@ static enum pool_verdict check_health(const struct pool_want *want, uint64_t now
  * meanwhile should not wait for hundreds of them. */
 #define MOST_PLACED_IN_TURN 128
 
+/* A request that gets no connection for want of memory tries again after this. */
+#define NO_MEMORY_MS 100
+
 void pool_begin_turn(struct pool *pool)
 {
     pool->begun_in_turn = pool->placed_in_turn = 0;
@@ -272,8 +286,10 @@ enum pool_verdict pool_place(struct pool *pool, const struct pool_want *want,
         return verdict;
     pool->begun_in_turn++;
     connection = open_one(pool, want, now);
-    if (!connection)
+    if (!connection) {
+        *out_again_ns = now + (uint64_t)NO_MEMORY_MS * NS_PER_MS; /* nothing else would wake it */
         return POOL_FULL;
+    }
     *out_connection = connection;
     return POOL_GO;
 }

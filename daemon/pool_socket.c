@@ -232,6 +232,7 @@ curl_socket_t pool_sockets_open(struct pool_sockets *sockets, const struct curl_
     }
     sock->is_opened_by_pool = true;
     print_address(sock->peer, sizeof sock->peer, &address->addr);
+    network_address_of(&sock->address, &address->addr);
     return fd;
 }
 

@@ -32,7 +32,10 @@ struct pool_socket {
     uint64_t opened_ns;
     uint64_t heard_ns; /* when there was last something to read */
     char peer[POOL_PEER_BYTES];
+    struct network_address address;     /* the same */
     struct pool_connection *connection; /* NULL until it has carried a request */
+    int lane_flags;                     /* what is ready; 0: it is not in the slow lane */
+    struct pool_socket *lane_prev, *lane_next;
     UT_hash_handle hh;
 };
 

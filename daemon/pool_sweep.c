@@ -151,7 +151,7 @@ static void send_pings(struct pool *pool)
     pool_upkeep_ping(pool);
     while ((connection = find_unsent_ping(pool))) {
         connection->has_ping = false;
-        pool_drive_socket(pool, connection->sock->fd);
+        pool_drive_socket(pool, connection->sock->fd, CURL_CSELECT_IN);
     }
 }
 

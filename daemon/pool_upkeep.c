@@ -96,7 +96,7 @@ static CURLcode prepare(struct pool *pool, struct pool_tidier *tidier)
     CURL *easy = tidier->job.easy;
     const struct pool_connection *connection = tidier->connection;
     bool is_known = pool_connection_is_typical(connection);
-    CURLcode code = pool_prepare(pool, &tidier->job, false);
+    CURLcode code = pool_prepare(pool, &tidier->job);
 #define SET(option, value)                                                                         \
     if (code == CURLE_OK)                                                                          \
     code = curl_easy_setopt(easy, option, value)

@@ -16,7 +16,8 @@ void report_put_text(struct buffer *out, const char *key, const char *text)
 }
 
 /* The limits that a client can run into, under the names of the configuration. */
-static void put_limits(struct buffer *out, const struct config *config)
+static void put_limits(struct buffer *out, const struct config *config,
+                       const struct config_policy *policy)
 {
     wire_put_map(out, 12);
     report_put_number(out, "max_message", config->max_message_bytes);
@@ -25,7 +26,7 @@ static void put_limits(struct buffer *out, const struct config *config)
     report_put_number(out, "max_headers", config->max_headers);
     report_put_number(out, "max_header_bytes", config->max_header_bytes);
     report_put_number(out, "max_redirects", config->max_redirects);
-    report_put_number(out, "requests_per_client", config->requests_per_client);
+    report_put_number(out, "requests_per_client", policy->requests_per_client);
     report_put_number(out, "timeout", config->total_timeout_ms);
     report_put_number(out, "connect_timeout", config->connect_timeout_ms);
     report_put_number(out, "stream_timeout", config->stream_timeout_ms);
@@ -33,7 +34,8 @@ static void put_limits(struct buffer *out, const struct config *config)
     report_put_number(out, "upload_window", config->upload_window_bytes);
 }
 
-void report_hello(struct buffer *out, const struct config *config, const char *pool_id)
+void report_hello(struct buffer *out, const struct config *config,
+                  const struct config_policy *policy, const char *pool_id)
 {
     wire_put_map(out, 5);
     report_put_text(out, "server", "fetchpoold");
@@ -41,7 +43,7 @@ void report_hello(struct buffer *out, const struct config *config, const char *p
     report_put_number(out, "protocol", WIRE_PROTOCOL_VERSION);
     report_put_text(out, "pool", pool_id);
     wire_put_text(out, "limits");
-    put_limits(out, config);
+    put_limits(out, config, policy);
 }
 
 void report_stats(struct buffer *out, const struct stats *stats, const struct report_facts *facts)
@@ -66,9 +68,29 @@ void report_stats(struct buffer *out, const struct stats *stats, const struct re
     report_put_number(out, "ms_saved", stats->saved_us / US_PER_MS);
 }
 
+struct connections_view {
+    struct buffer *out;
+    const struct report_viewer *viewer;
+    size_t count;
+};
+
+static bool is_visible(const struct connections_view *view, const struct pool_connection_info *info)
+{
+    return info->is_shared || view->viewer->sees_all || info->owner == view->viewer->uid;
+}
+
+static void count_connection(void *ctx, const struct pool_connection_info *info)
+{
+    struct connections_view *view = ctx;
+    view->count += is_visible(view, info);
+}
+
 static void put_connection(void *ctx, const struct pool_connection_info *info)
 {
-    struct buffer *out = ctx;
+    const struct connections_view *view = ctx;
+    struct buffer *out = view->out;
+    if (!is_visible(view, info))
+        return;
     wire_put_map(out, 9);
     report_put_number(out, "id", info->id);
     report_put_text(out, "origin", info->origin);
@@ -81,10 +103,13 @@ static void put_connection(void *ctx, const struct pool_connection_info *info)
     report_put_text(out, "peer", info->peer);
 }
 
-void report_connections(struct buffer *out, const struct pool *pool)
+void report_connections(struct buffer *out, const struct pool *pool,
+                        const struct report_viewer *viewer)
 {
-    wire_put_array(out, pool_connection_total(pool));
-    pool_each_connection(pool, put_connection, out);
+    struct connections_view view = {.out = out, .viewer = viewer};
+    pool_each_connection(pool, count_connection, &view);
+    wire_put_array(out, view.count);
+    pool_each_connection(pool, put_connection, &view);
 }
 
 void report_client_row(struct buffer *out, const struct report_client *client)

@@ -8,6 +8,7 @@
 #include "buffer.h"
 #include "config.h"
 #include "fetchpool_wire.h"
+#include "fetch.h"
 #include "pool.h"
 #include "stats.h"
 
@@ -36,10 +37,23 @@ struct report_client {
     struct wire_str tag; /* of its latest request */
 };
 
+/* Who is told. */
+struct report_viewer {
+    uint32_t uid;
+    bool sees_all;
+};
+
 /* Each appends one value. */
-void report_hello(struct buffer *out, const struct config *config, const char *pool_id);
+void report_hello(struct buffer *out, const struct config *config,
+                  const struct config_policy *policy, const char *pool_id);
 void report_stats(struct buffer *out, const struct stats *stats, const struct report_facts *facts);
-void report_connections(struct buffer *out, const struct pool *pool);
+/* Those that the viewer shares or opened. */
+void report_connections(struct buffer *out, const struct pool *pool,
+                        const struct report_viewer *viewer);
+/* What a client is told of what it might ask. */
+void report_check(struct buffer *out, const struct fetch_check *check, const char *policy);
+/* The same as lines: the sum of it, then each address. */
+void report_check_text(struct buffer *out, const struct fetch_check *check, const char *policy);
 /* `now_ms`: on the clock of pool, uv_hrtime(). */
 void report_origins(struct buffer *out, const struct origin_table *origins, uint64_t now_ms);
 void report_client_row(struct buffer *out, const struct report_client *client);

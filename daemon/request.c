@@ -171,10 +171,6 @@ static int check_server_name(struct wire_str name, struct wire_why *why)
 
 static int check_tls(const struct wire_tls *tls, const struct config *config, struct wire_why *why)
 {
-    if (tls->no_verify && !config->allow_insecure)
-        return refuse(FETCHPOOL_DENIED, why,
-                      "tls.verify = false (-k of the command) is not allowed by this daemon; "
-                      "[tls] allow_insecure = yes would");
     if (!tls->cert.data != !tls->key.data)
         return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.cert and tls.key are needed together");
     int code = check_pem(tls->ca, "tls.ca", config, why);
@@ -198,20 +194,43 @@ static int copy_tls(struct request *request, const struct wire_tls *tls)
     return result;
 }
 
-static bool is_proxy_url(struct wire_str proxy, const char *copy)
+/* Longer than any host name with its port. */
+#define AUTHORITY_BYTES 300
+
+/* The static name of its scheme; NULL if it is none that a proxy may have. */
+static const char *proxy_scheme_of(struct wire_str proxy)
 {
-    char authority[300];
-    static const char *const schemes[] = {"http://", "https://", "socks5h://"};
-    for (size_t i = 0; i < proxy.length; i++) {
-        if ((unsigned char)proxy.data[i] <= 0x20 || proxy.data[i] == 0x7f)
-            return false;
-    }
+    static const char *const schemes[] = {"http", "https", "socks5h"};
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         size_t length = strlen(schemes[i]);
-        if (proxy.length > length && strncasecmp(proxy.data, schemes[i], length) == 0)
-            return url_proxy_authority(copy, authority, sizeof authority) == 0;
+        if (proxy.length > length + 3 && strncasecmp(proxy.data, schemes[i], length) == 0 &&
+            memcmp(proxy.data + length, "://", 3) == 0)
+            return schemes[i];
     }
-    return false;
+    return NULL;
+}
+
+/* 0; -EINVAL if it is no proxy's URL; -ENOMEM. */
+static int take_proxy_parts(struct request *request, struct wire_str proxy)
+{
+    char authority[AUTHORITY_BYTES];
+    for (size_t i = 0; i < proxy.length; i++) {
+        if ((unsigned char)proxy.data[i] <= 0x20 || proxy.data[i] == 0x7f)
+            return -EINVAL;
+    }
+    request->proxy_scheme = proxy_scheme_of(proxy);
+    if (!request->proxy_scheme)
+        return -EINVAL;
+    int result = url_proxy_authority(request->proxy, authority, sizeof authority);
+    char *colon = result == 0 ? strrchr(authority, ':') : NULL;
+    if (!colon)
+        return result == 0 ? -EINVAL : result;
+    *colon = '\0';
+    for (char *byte = authority; *byte; byte++)
+        *byte = (char)tolower((unsigned char)*byte);
+    request->proxy_port = (uint16_t)strtoul(colon + 1, NULL, 10);
+    request->proxy_host = strdup(authority);
+    return request->proxy_host ? 0 : -ENOMEM;
 }
 
 static int take_proxy(struct request *request, struct wire_str proxy, const struct config *config,
@@ -219,19 +238,14 @@ static int take_proxy(struct request *request, struct wire_str proxy, const stru
 {
     if (!proxy.data)
         return request_code_of(copy_str(&request->proxy, wire_str_of(config->proxy_url)));
-    if (!config->allow_client_proxy)
-        return refuse(FETCHPOOL_DENIED, why,
-                      "proxy: clients may not choose one ([proxy] allow_client)");
     request->is_proxy_clients = true;
     if (copy_str(&request->proxy, proxy) < 0)
         return FETCHPOOL_BUSY;
-    if (!is_proxy_url(proxy, request->proxy))
+    int result = take_proxy_parts(request, proxy);
+    if (result == -EINVAL)
         return refuse(FETCHPOOL_BAD_REQUEST, why,
                       "proxy must be an http://, https:// or socks5h:// URL");
-    if (request_has_identity(request) && request->http == WIRE_HTTP_2)
-        return refuse(FETCHPOOL_BAD_REQUEST, why,
-                      "http \"2\" is not spoken through a proxy with credentials");
-    return 0;
+    return request_code_of(result);
 }
 
 /* ---- Numbers -------------------------------------------------------------------------------- */
@@ -362,10 +376,11 @@ void request_destroy(struct request *request)
     field_list_finish(&request->fields);
     free(request->body);
     free(request->tls_ca);
-    free(request->tls_cert);
+    request_free_secret(request->tls_cert); /* its file may hold the key, too */
     request_free_secret(request->tls_key);
     free(request->tls_server_name);
     request_free_secret(request->proxy);
+    free(request->proxy_host);
     free(request->tag);
     free(request);
 }

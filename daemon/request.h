@@ -11,6 +11,7 @@
 #include "config.h"
 #include "fetchpool_wire.h"
 #include "field_list.h"
+#include "policy.h"
 #include "url.h"
 
 struct request {
@@ -28,9 +29,12 @@ struct request {
     char *tls_ca, *tls_cert, *tls_key; /* PEM; NULL: none */
     char *tls_server_name;             /* NULL: the URL's host */
     bool is_tls_unverified;
-    char *proxy;           /* NULL: none */
-    bool is_proxy_clients; /* not the configuration's */
-    char *tag;             /* NULL: none */
+    char *proxy;              /* NULL: none */
+    bool is_proxy_clients;    /* not the configuration's: then with the three that follow */
+    const char *proxy_scheme; /* "http", "https" or "socks5h" */
+    char *proxy_host;
+    uint16_t proxy_port;
+    char *tag; /* NULL: none */
 
     enum wire_http http;
     enum wire_retry retry;
@@ -79,10 +83,28 @@ bool request_is_safe(const struct request *request);
  */
 bool request_has_identity(const struct request *request);
 
+/* A name for that identity by which it cannot be guessed without the salt: as hexadecimal text. */
+#define REQUEST_SALT_BYTES     32
+#define REQUEST_IDENTITY_BYTES 65
+int request_identity(const struct request *request, const uint8_t salt[REQUEST_SALT_BYTES],
+                     char out_text[REQUEST_IDENTITY_BYTES]);
+
+/*
+ * Does it ask with credentials that hold for all of its connection (NTLM, Negotiate)? Then nobody
+ * may use that again, not even the same user.
+ */
+bool request_binds_connection(const struct request *request);
+
+/* Does it say itself whom to trust, or by which way to go? */
+bool request_has_terms(const struct request *request);
+
+/* What a policy is asked about. Views of the request. */
+struct policy_request request_question(const struct request *request);
+
 /*
  * What it says itself about trust and ways, as one text, owned: requests may share a connection if
- * theirs are equal. NULL where it leaves that to the configuration. 0, or FETCHPOOL_BUSY without
- * memory. A host, a proxy's URL and PEM hold no line break at their ends, so that no two differ and
- * read the same.
+ * theirs are equal, and so are their identities. NULL where it leaves that to the configuration. 0,
+ * or FETCHPOOL_BUSY without memory. A host, a proxy's URL and PEM hold no line break at their ends,
+ * so that no two differ and read the same.
  */
 int request_terms(const struct request *request, char **out_terms);

@@ -63,7 +63,7 @@ static void become_get(struct request *request, char *get)
 /* The client's certificate and the name it asked for were meant for the origin it named. */
 static void drop_identity(struct request *request)
 {
-    free(request->tls_cert);
+    request_free_secret(request->tls_cert);
     request_free_secret(request->tls_key);
     free(request->tls_server_name);
     request->tls_cert = request->tls_key = request->tls_server_name = NULL;

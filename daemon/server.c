@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -48,6 +49,7 @@ struct server {
     struct stats stats;
     struct offence_log *offences;
     struct conn_shared *shared;
+    struct credential_table *credentials;
     struct fetch_context fetches;
     struct stall_list stalls;
     struct memory_keeper memory;
@@ -217,10 +219,19 @@ static void on_signal(uv_signal_t *handle, int number)
  */
 static void on_hangup(uv_signal_t *handle, int number)
 {
-    (void)handle;
+    struct server *server = handle->data;
+    struct credential_table *credentials;
+    struct wire_why why;
     (void)number;
-    log_write(LOG_LEVEL_NOTICE, "SIGHUP: nothing was read again; a changed configuration holds "
-                                "from the next start on");
+    if (credential_table_read(&credentials, server->config, &why) < 0) {
+        log_write(LOG_LEVEL_ERROR, "SIGHUP: %s; the credentials stay as they were", why.text);
+        return;
+    }
+    credential_table_destroy(server->credentials);
+    server->credentials = credentials;
+    server->fetches.credentials = credentials;
+    log_write(LOG_LEVEL_NOTICE, "SIGHUP: the files of credentials were read again; a changed "
+                                "configuration holds from the next start on");
 }
 
 /* ---- Start ---------------------------------------------------------------------------------- */
@@ -287,7 +298,11 @@ static int create_parts(struct server *server)
         .config = config,
         .stats = &server->stats,
         .stalls = &server->stalls,
+        .credentials = server->credentials,
     };
+    if (getrandom(server->fetches.salt, sizeof server->fetches.salt, 0) !=
+        sizeof server->fetches.salt)
+        return -errno;
     server->sessions = (struct session_set){
         .shared = server->shared,
         .fetches = &server->fetches,
@@ -313,6 +328,7 @@ static void start_handles(struct server *server)
     uv_signal_init(&server->loop, &server->on_int);
     uv_signal_init(&server->loop, &server->on_hup);
     server->timer.data = server->on_term.data = server->on_int.data = server;
+    server->on_hup.data = server;
     uv_signal_start(&server->on_term, on_signal, SIGTERM);
     uv_signal_start(&server->on_int, on_signal, SIGINT);
     uv_signal_start(&server->on_hup, on_hangup, SIGHUP);
@@ -322,10 +338,8 @@ static void start_handles(struct server *server)
 static void announce(const struct server *server)
 {
     const char *path = listener_get_path(server->listener);
-    const char *library =
-        pool_library_version(); /* and those of its parts: the first word will do */
-    log_write(LOG_LEVEL_INFO, "fetchpoold %s, %.*s, listening on %s, pool %s", FETCHPOOL_VERSION,
-              (int)strcspn(library, " "), library, path, server->pool_id);
+    log_write(LOG_LEVEL_INFO, "fetchpoold %s, libcurl/%s, listening on %s, pool %s",
+              FETCHPOOL_VERSION, pool_library_number(), path, server->pool_id);
     sd_notifyf(0, "READY=1\nSTATUS=listening on %s", path);
 }
 
@@ -348,8 +362,14 @@ static int open_doors(struct server *server, const char *socket_path)
 
 static int start(struct server *server, const char *socket_path)
 {
+    struct wire_why why;
+    int result = credential_table_read(&server->credentials, server->config, &why);
+    if (result < 0) {
+        log_write(LOG_LEVEL_ERROR, "cannot start: %s", why.text);
+        return result;
+    }
     descriptors_share(&server->descriptors, server->config);
-    int result = create_parts(server);
+    result = create_parts(server);
     if (result < 0) {
         log_write(LOG_LEVEL_ERROR, "cannot start: %s", strerror(-result));
         return result;
@@ -369,6 +389,7 @@ static void finish(struct server *server)
     uv_loop_close(&server->loop);
     origin_table_finish(&server->origins);
     offence_log_destroy(server->offences);
+    credential_table_destroy(server->credentials);
     free(server->shared);
     free(server);
 }
@@ -376,6 +397,8 @@ static void finish(struct server *server)
 int server_run(const struct config *config, const char *socket_path)
 {
     signal(SIGPIPE, SIG_IGN);
+    if (!config->core_dumps)
+        prctl(PR_SET_DUMPABLE, 0); /* nor may others of our user look into our memory */
     struct server *server = calloc(1, sizeof *server);
     if (!server || uv_loop_init(&server->loop) != 0 || pool_set_up_process() != 0) {
         log_write(LOG_LEVEL_ERROR, "cannot start: out of memory or descriptors");

@@ -66,12 +66,17 @@ static void on_request_fetch(struct session *session, const struct wire_message 
     struct wire_fetch asked;
     struct wire_why why;
     int result = wire_fetch_decode(&asked, message->params, &why);
+    session->has_secret = result < 0; /* there may be one in it */
     if (result == -ENOMEM) {
         session_refuse_fetch(session, message->id, FETCHPOOL_BUSY, "the daemon is out of memory");
     } else if (result < 0) {
         session_refuse_fetch(session, message->id, FETCHPOOL_BAD_REQUEST, why.text);
     } else {
-        session_start_fetch(session, message->id, &asked);
+        if (wire_str_is(message->method, "check"))
+            session_start_check(session, message->id, &asked);
+        else
+            session_start_fetch(session, message->id, &asked);
+        session->has_secret = asked.tls.key.data || asked.proxy.data;
         wire_fetch_finish(&asked);
     }
 }
@@ -115,8 +120,8 @@ static void on_request_query(struct session *session, const struct wire_message 
 static void turn_away(struct session *session, uint32_t id)
 {
     struct wire_why why;
-    wire_why_set(&why, "this user has %llu connections already ([limits] clients_per_user)",
-                 (unsigned long long)session->set->clients_per_user);
+    wire_why_set(&why, "this user has %zu connections already (clients_per_user of policy \"%s\")",
+                 session_most_of_user(session), session->policy->name);
     session_refuse_fetch(session, id, FETCHPOOL_BUSY, why.text);
     session_close(session);
 }
@@ -136,7 +141,7 @@ static void on_request(struct session *session, const struct wire_message *messa
         return;
     }
     const char *query = session_find_query(message->method);
-    if (wire_str_is(message->method, "fetch")) {
+    if (wire_str_is(message->method, "fetch") || wire_str_is(message->method, "check")) {
         on_request_fetch(session, message);
     } else if (wire_str_is(message->method, "hello")) {
         on_request_hello(session, message);
@@ -155,7 +160,10 @@ void session_offend(struct session *session, const char *reason)
     struct session_set *set = session->set;
     struct conn_peer peer = conn_get_peer(session->conn);
     set->fetches->stats->messages_broken++;
-    offence_log_write(set->offences, uv_hrtime() / NS_PER_MS, peer.uid, peer.pid, reason);
+    struct offence offence = {.uid = peer.uid, .pid = peer.pid, .topic = "broken"};
+    struct wire_why what;
+    wire_why_set(&what, "%s; closed", reason);
+    offence_log_write(set->offences, uv_hrtime() / NS_PER_MS, &offence, what.text);
     session_close(session);
 }
 
@@ -180,6 +188,10 @@ static void on_message(void *ctx, const uint8_t *bytes, size_t length)
         break;
     }
     wire_message_close(&message);
+    if (session->has_secret)
+        explicit_bzero((uint8_t *)bytes,
+                       length); /* they lie in the conn's input until others come */
+    session->has_secret = false;
 }
 
 /* ---- Lines ---------------------------------------------------------------------------------- */
@@ -189,6 +201,10 @@ static void on_line_fetch(struct session *session, const struct console_command 
     struct wire_fetch asked;
     wire_fetch_init(&asked);
     asked.url = command->url;
+    if (command->action == CONSOLE_CHECK) {
+        session_start_check(session, 0, &asked);
+        return;
+    }
     asked.method = wire_str_of(command->method);
     session_start_fetch(session, 0, &asked);
 }
@@ -207,6 +223,7 @@ static void on_line(void *ctx, const char *bytes, size_t length)
     case CONSOLE_NOTHING:
         break;
     case CONSOLE_FETCH:
+    case CONSOLE_CHECK:
         on_line_fetch(session, &command);
         break;
     case CONSOLE_QUERY:
@@ -291,15 +308,17 @@ int session_accept(struct session_set *set, uv_stream_t *server)
         free(session);
         return result;
     }
+    result = session_find_policy(session);
     session->group = (struct stall_group){
         .uid = conn_get_peer(session->conn).uid,
+        .most_user_bytes = session->policy->paused_memory_bytes,
         .on_hold = on_hold,
         .on_release = on_release,
     };
     DL_APPEND(set->first, session);
     set->count++;
     set->fetches->stats->clients_accepted++;
-    if (session_join_user(session, conn_get_peer(session->conn).uid) < 0)
+    if (result < 0 || session_join_user(session, conn_get_peer(session->conn).uid) < 0)
         session_abort(session); /* nobody to be told anything: see session_user.c */
     return 0;
 }

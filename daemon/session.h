@@ -32,7 +32,7 @@ struct session_set {
 
     bool is_draining; /* no new fetch is taken: error 106 */
     struct session *first;
-    size_t clients_per_user;    /* [limits] clients_per_user, or what the descriptors allow */
+    size_t clients_per_user;    /* what the descriptors allow */
     struct session_user *users; /* those who have sessions; a hash by uid */
     size_t count;
     size_t in_flight; /* fetches of all of them */

@@ -52,9 +52,8 @@ static void remove_call(struct call *call)
 /* The text dialect answers in order, so it runs one command at a time. */
 static size_t most_calls(const struct session *session)
 {
-    return conn_get_dialect(session->conn) == FRAMER_TEXT
-               ? 1
-               : session->set->fetches->config->requests_per_client;
+    return conn_get_dialect(session->conn) == FRAMER_TEXT ? 1
+                                                          : session->policy->requests_per_client;
 }
 
 size_t session_count_queued(const struct session *session)
@@ -126,6 +125,13 @@ static void on_fetch_end(void *ctx, const struct fetch_outcome *outcome)
     set->on_fetch_end(set->ctx);
 }
 
+static void on_verdict(void *ctx, const struct request *request,
+                       const struct policy_verdict *verdict)
+{
+    const struct call *call = ctx;
+    session_log_verdict(call->session, request, verdict);
+}
+
 /* All answers for this client, those that come in and those that it has not read, have one bound.
  */
 static int on_hold(void *ctx, size_t bytes)
@@ -144,10 +150,8 @@ static int on_hold(void *ctx, size_t bytes)
 static int on_response(void *ctx, const struct wire_response *response, struct wire_why *why)
 {
     const struct call *call = ctx;
-    if (session_begin_stream(call->session, call->id, response) == 0)
-        return 0;
-    wire_why_set(why, "the client has too many bytes of answers unread");
-    return FETCHPOOL_CLIENT_TOO_SLOW;
+    int result = session_begin_stream(call->session, call->id, response);
+    return result == 0 ? 0 : session_describe_loss(result, why);
 }
 
 /* The calls get room in the order in which they asked for it. */
@@ -182,6 +186,7 @@ static void on_grant(void *ctx, uint64_t bytes)
 }
 
 static const struct fetch_events fetch_events = {
+    .on_verdict = on_verdict,
     .on_hold = on_hold,
     .on_response = on_response,
     .has_room = has_room,
@@ -279,22 +284,29 @@ static int check_place(const struct session *session, struct wire_why *why)
     }
     if (HASH_COUNT(session->calls) < most_calls(session))
         return 0;
-    wire_why_set(why, "%zu requests run on this connection already ([limits] requests_per_client)",
-                 most_calls(session));
+    wire_why_set(why,
+                 "%zu requests run on this connection already (requests_per_client of policy "
+                 "\"%s\")",
+                 most_calls(session), session->policy->name);
     return FETCHPOOL_BUSY;
 }
 
 /* Takes the request. NULL without memory. */
-static struct call *start_call(struct session *session, uint32_t id, struct request *request)
+static struct call *start_call(struct session *session, uint32_t id, struct request *request,
+                               bool only_asks)
 {
-    bool is_stream = request->is_streamed || request->has_upload;
+    bool is_stream = !only_asks && (request->is_streamed || request->has_upload);
     struct call *call = add_call(session, id, is_stream);
     if (!call) {
         request_destroy(request);
         return NULL;
     }
-    call->fetch = fetch_create(session->set->fetches, request, &session->group, &fetch_events,
-                               call);
+    struct fetch_client client = {
+        .policy = session->policy,
+        .group = &session->group,
+        .only_asks = only_asks,
+    };
+    call->fetch = fetch_create(session->set->fetches, request, &client, &fetch_events, call);
     if (call->fetch)
         return call;
     remove_call(call);
@@ -308,7 +320,9 @@ static void limit_calls(struct session *session)
         conn_pause(session->conn);
 }
 
-void session_start_fetch(struct session *session, uint32_t id, const struct wire_fetch *asked)
+/* NULL if it was refused, which has been answered then. */
+static struct call *start(struct session *session, uint32_t id, const struct wire_fetch *asked,
+                          bool only_asks)
 {
     struct wire_why why;
     struct request *request;
@@ -317,14 +331,26 @@ void session_start_fetch(struct session *session, uint32_t id, const struct wire
         code = request_create(&request, asked, session->set->fetches->config, &why);
     if (code != 0) {
         session_refuse_fetch(session, id, code, why.text);
-        return;
+        return NULL;
     }
     remember_tag(session, request);
-    struct call *call = start_call(session, id, request);
+    struct call *call = start_call(session, id, request, only_asks);
     if (!call) {
         session_refuse_fetch(session, id, FETCHPOOL_BUSY, "the daemon is out of memory");
-        return;
+        return NULL;
     }
     limit_calls(session);
-    fetch_open_upload(call->fetch);
+    return call;
+}
+
+void session_start_fetch(struct session *session, uint32_t id, const struct wire_fetch *asked)
+{
+    struct call *call = start(session, id, asked, false);
+    if (call)
+        fetch_open_upload(call->fetch);
+}
+
+void session_start_check(struct session *session, uint32_t id, const struct wire_fetch *asked)
+{
+    start(session, id, asked, true);
 }

@@ -28,9 +28,11 @@ struct session {
     uint64_t requests;
     size_t held_bytes; /* of bodies that come in */
     struct stall_group group;
+    const struct config_policy *policy; /* of its user */
     struct session_user *user;
     bool is_surplus; /* its user has too many: its first request is refused, and it ends */
     bool said_hello;
+    bool has_secret; /* the message that is being read */
     bool has_input_ended;
     struct session *prev, *next;
 };
@@ -49,7 +51,19 @@ void session_offend(struct session *session, const char *reason);
 
 /* Counts it to its user. 0, or a negative errno: it is not to be kept at all. */
 int session_join_user(struct session *session, uint32_t uid);
+/* How many sessions its user may have. */
+size_t session_most_of_user(const struct session *session);
 void session_leave_user(struct session *session);
+
+/* ---- session_policy.c ----------------------------------------------------------------------- */
+
+/* Finds the policy of its user. 0 or a negative errno. */
+int session_find_policy(struct session *session);
+/* One line for the log, at most one a minute for each user. */
+void session_log_verdict(const struct session *session, const struct request *request,
+                         const struct policy_verdict *verdict);
+/* Root and the daemon's own user may see what others do, too. */
+bool session_sees_all(const struct session *session);
 
 /* ---- session_call.c ------------------------------------------------------------------------- */
 
@@ -59,6 +73,8 @@ size_t session_count_queued(const struct session *session);
 void session_abandon_calls(struct session *session);
 /* Answers, with an error if it cannot start. */
 void session_start_fetch(struct session *session, uint32_t id, const struct wire_fetch *asked);
+/* The same for one that only asks whether it would be allowed. */
+void session_start_check(struct session *session, uint32_t id, const struct wire_fetch *asked);
 void session_refuse_fetch(struct session *session, uint32_t id, int code, const char *message);
 /* The client's socket is full: what comes for it has to wait. Also from inside libcurl. */
 void session_hold_streams(struct session *session);
@@ -73,7 +89,11 @@ void session_take_note(struct session *session, const struct wire_message *messa
 
 /* ---- session_reply.c ------------------------------------------------------------------------ */
 
-/* The head of a streamed answer. 0, or -EMSGSIZE if it does not fit behind what is unread. */
+/* The code and the sentence for what a buffer's error kept from being written. */
+int session_describe_loss(int result, struct wire_why *why);
+
+/* The head of a streamed answer. 0, -ENOMEM, or -EMSGSIZE if it does not fit behind what is unread.
+ */
 int session_begin_stream(struct session *session, uint32_t id,
                          const struct wire_response *response);
 void session_say_window(struct session *session, uint32_t id, uint64_t bytes);

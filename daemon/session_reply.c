@@ -4,6 +4,7 @@
  */
 #include "session_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,21 +32,31 @@ static void write_error(struct session *session, uint32_t id, int code, const ch
         wire_put_error(out, id, code, message);
 }
 
-#define UNREAD_TEXT "the client has too many bytes of answers unread"
+int session_describe_loss(int result, struct wire_why *why)
+{
+    bool is_full = result == -EMSGSIZE;
+    wire_why_set(why, "%s",
+                 is_full ? "the client has too many bytes of answers unread"
+                         : "the daemon is out of memory");
+    return is_full ? FETCHPOOL_CLIENT_TOO_SLOW : FETCHPOOL_INTERNAL;
+}
 
 /*
  * Ends an answer, or a stream: sends it, or, if it did not fit behind what the client has not read
- * yet, says that instead. A client for whom not even that fits is not reading at all.
+ * yet or there was no memory, says that instead. Where not even that fits, the client is not
+ * reading at all.
  */
 static void finish(struct session *session, uint32_t id, size_t mark, bool is_stream)
 {
     struct buffer *out = conn_output(session->conn);
     if (out->error != 0) {
+        struct wire_why why;
+        int code = session_describe_loss(out->error, &why);
         buffer_truncate(out, mark);
         if (is_stream)
-            wire_put_stream_error(out, id, FETCHPOOL_CLIENT_TOO_SLOW, UNREAD_TEXT);
+            wire_put_stream_error(out, id, code, why.text);
         else
-            write_error(session, id, FETCHPOOL_CLIENT_TOO_SLOW, UNREAD_TEXT);
+            write_error(session, id, code, why.text);
     }
     if (out->error != 0) {
         buffer_truncate(out, mark);
@@ -75,6 +86,17 @@ void session_reply_error(struct session *session, uint32_t id, int code, const c
     finish_reply(session, id, mark);
 }
 
+static void write_check(const struct session *session, struct buffer *out, uint32_t id,
+                        const struct fetch_check *check)
+{
+    if (is_text(session)) {
+        report_check_text(out, check, session->policy->name);
+        return;
+    }
+    wire_put_result(out, id);
+    report_check(out, check, session->policy->name);
+}
+
 void session_reply_outcome(struct session *session, uint32_t id,
                            const struct fetch_outcome *outcome)
 {
@@ -86,6 +108,8 @@ void session_reply_outcome(struct session *session, uint32_t id,
         write_error(session, id, outcome->code, outcome->message);
     else if (outcome->end)
         wire_put_end(out, id, outcome->end);
+    else if (outcome->check)
+        write_check(session, out, id, outcome->check);
     else if (is_text(session))
         console_write_response(out, outcome->response);
     else
@@ -105,12 +129,15 @@ int session_begin_stream(struct session *session, uint32_t id, const struct wire
     return result;
 }
 
-/* One that does not fit is left out: the upload ends as stalled, as its client has long. */
+/* One that does not fit is left out: the upload ends as stalled, as its client has long. Without
+ * memory the client would wait for it in vain. */
 void session_say_window(struct session *session, uint32_t id, uint64_t bytes)
 {
     struct buffer *out = conn_output(session->conn);
     size_t mark = out->length;
     wire_put_window(out, id, bytes);
+    if (out->error == -ENOMEM)
+        conn_break_off(session->conn);
     if (out->error != 0)
         buffer_truncate(out, mark);
     conn_flush(session->conn);
@@ -130,7 +157,7 @@ void session_say_goaway(struct session *session)
 
 static void put_hello(const struct session *session, struct buffer *out)
 {
-    report_hello(out, session->set->fetches->config, session->set->pool_id);
+    report_hello(out, session->set->fetches->config, session->policy, session->set->pool_id);
 }
 
 static void put_ping(const struct session *session, struct buffer *out)
@@ -161,7 +188,11 @@ static void put_stats(const struct session *session, struct buffer *out)
 
 static void put_connections(const struct session *session, struct buffer *out)
 {
-    report_connections(out, session->set->fetches->dispatch->pool);
+    struct report_viewer viewer = {
+        .uid = conn_get_peer(session->conn).uid,
+        .sees_all = session_sees_all(session),
+    };
+    report_connections(out, session->set->fetches->dispatch->pool, &viewer);
 }
 
 static void put_origins(const struct session *session, struct buffer *out)
@@ -211,12 +242,24 @@ static void put_client(struct buffer *out, struct session *session)
     report_client_row(out, &client);
 }
 
+/* What others do is not everybody's to see. */
+static bool is_visible(const struct session *session, const struct session *other)
+{
+    return session_sees_all(session) ||
+           conn_get_peer(other->conn).uid == conn_get_peer(session->conn).uid;
+}
+
 static void put_clients(const struct session *session, struct buffer *out)
 {
     struct session *each;
-    wire_put_array(out, session->set->count);
+    size_t count = 0;
     DL_FOREACH (session->set->first, each)
-        put_client(out, each);
+        count += is_visible(session, each);
+    wire_put_array(out, count);
+    DL_FOREACH (session->set->first, each) {
+        if (is_visible(session, each))
+            put_client(out, each);
+    }
 }
 
 static const struct query {

@@ -33,10 +33,17 @@ static struct session_user *find_or_add(struct session_set *set, uint32_t uid)
     return NULL;
 }
 
+/* What the descriptors allow holds for everybody. */
+size_t session_most_of_user(const struct session *session)
+{
+    size_t most = session->policy->clients_per_user;
+    return most < session->set->clients_per_user ? most : session->set->clients_per_user;
+}
+
 int session_join_user(struct session *session, uint32_t uid)
 {
     struct session_set *set = session->set;
-    size_t most = set->clients_per_user;
+    size_t most = session_most_of_user(session);
     struct session_user *user = find_or_add(set, uid);
     if (!user)
         return -ENOMEM;

@@ -15,6 +15,7 @@
 struct stall_sum {
     uid_t uid;
     uint64_t bytes;
+    uint64_t most; /* 0: as everybody */
     UT_hash_handle hh;
 };
 
@@ -44,8 +45,10 @@ static void count_for_user(struct stall_sum **sums, const struct stall_entry *en
     struct stall_sum *sum = find_sum(*sums, entry->group->uid);
     if (!sum)
         sum = add_sum(sums, entry->group->uid);
-    if (sum)
-        sum->bytes += entry->bytes;
+    if (!sum)
+        return;
+    sum->bytes += entry->bytes;
+    sum->most = entry->group->most_user_bytes;
 }
 
 static void free_sums(struct stall_sum **sums)
@@ -66,6 +69,21 @@ static void measure_all(struct stall_list *list)
         list->bytes += entry->bytes;
         count_for_user(&list->sums, entry);
     }
+}
+
+static uint64_t most_of(const struct stall_list *list, const struct stall_sum *sum)
+{
+    return sum->most > 0 ? sum->most : list->max_user_bytes;
+}
+
+static struct stall_sum *find_beyond(const struct stall_list *list)
+{
+    struct stall_sum *sum, *next;
+    HASH_ITER (hh, list->sums, sum, next) {
+        if (sum->bytes > most_of(list, sum))
+            return sum;
+    }
+    return NULL;
 }
 
 static struct stall_sum *find_largest(struct stall_sum *sums)
@@ -92,15 +110,15 @@ static struct stall_entry *find_oldest_of(const struct stall_list *list, uid_t u
 /* Beyond what all may hold together, too, it is one of the user's who holds most. */
 static bool evict_one(struct stall_list *list)
 {
-    struct stall_sum *largest = find_largest(list->sums);
-    bool is_users = largest && largest->bytes > list->max_user_bytes;
-    if (!largest || (!is_users && list->bytes <= list->max_total_bytes))
+    const struct stall_sum *beyond = find_beyond(list);
+    const struct stall_sum *sum = beyond ? beyond : find_largest(list->sums);
+    if (!sum || (!beyond && list->bytes <= list->max_total_bytes))
         return false;
-    struct stall_entry *entry = find_oldest_of(list, largest->uid);
+    struct stall_entry *entry = find_oldest_of(list, sum->uid);
     if (!entry)
         return false;
-    entry->evict(entry, is_users ? "paused_memory" : "paused_memory_total",
-                 is_users ? list->max_user_bytes : list->max_total_bytes);
+    entry->evict(entry, beyond ? "paused_memory" : "paused_memory_total",
+                 beyond ? most_of(list, beyond) : list->max_total_bytes);
     return true;
 }
 

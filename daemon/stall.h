@@ -42,9 +42,10 @@
 #define STALL_LEAST_REST_MS 250
 #define STALL_MOST_REST_MS  16000
 
-/* The streams of one client. Embedded; all zeros but for its first three. */
+/* The streams of one client. Embedded; all zeros but for its first four. */
 struct stall_group {
     uid_t uid;
+    size_t most_user_bytes; /* of this user, instead of the list's; 0: the list's */
     /* Its streams of which nothing waits are to be held; called in each turn while that is so. */
     void (*on_hold)(struct stall_group *group);
     void (*on_release)(struct stall_group *group);

@@ -14,6 +14,8 @@
     X(requests)           /* fetches that ended, well or not */                                    \
     X(requests_failed)    /* of these, those answered with an error */                             \
     X(requests_refused)   /* of these, errors 1 to 99: nothing was sent */                         \
+    X(requests_denied)    /* of these, denied by a policy */                                       \
+    X(requests_reported)  /* requests that a policy would deny, in mode report */                  \
     X(redirects)          /* redirects followed */                                                 \
     X(retries)            /* requests sent again by the daemon */                                  \
     X(connections_opened) /* connections to origins that carried a request */                      \

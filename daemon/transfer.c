@@ -54,6 +54,10 @@ static enum transfer_fate tell_fate_unsent(const struct transfer *transfer, CURL
 {
     if (transfer->job.gate == POOL_GATE_STALE || transfer->job.gate == POOL_GATE_FULL)
         return TRANSFER_UNPLACED;
+    long proxy_status = 0;
+    curl_easy_getinfo(transfer->job.easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    if (proxy_status >= 300)
+        return TRANSFER_FINAL; /* a proxy that said no would say it again */
     bool broke = code == CURLE_SSL_CONNECT_ERROR || code == CURLE_RECV_ERROR ||
                  code == CURLE_SEND_ERROR;
     return broke ? TRANSFER_UNSENT : TRANSFER_FINAL;
@@ -93,6 +97,7 @@ static int explain(const struct transfer *transfer, CURLcode code, enum transfer
         .is_head_too_large = transfer->is_head_too_large,
         .is_length_ambiguous = transfer->is_length_ambiguous,
         .lacks_socket = transfer->job.gate == POOL_GATE_LIMIT,
+        .is_denied = transfer->job.gate == POOL_GATE_DENIED,
         .is_withheld = code == CURLE_SEND_FAIL_REWIND ||
                        (transfer->sends > 0 && transfer->job.gate == POOL_GATE_STALE),
         .is_unplaced = fate == TRANSFER_UNPLACED,
@@ -217,22 +222,23 @@ enum pool_kind transfer_kind(const struct request *request)
     return transfer_setup_kind(request);
 }
 
-static CURLcode prepare(struct transfer *transfer, const struct config *config)
+static CURLcode prepare(struct transfer *transfer, const struct transfer_place *place)
 {
     CURL *easy = transfer->job.easy;
     const struct request *request = transfer->request;
-    CURLcode code = pool_prepare(transfer->pool, &transfer->job, !request_has_identity(request));
+    CURLcode code = pool_prepare(transfer->pool, &transfer->job);
     if (code == CURLE_OK)
-        code = transfer_setup_apply(&transfer->setup, easy, request, config);
+        code = transfer_setup_apply(&transfer->setup, easy, request, place->added, place->config);
     if (code == CURLE_OK)
         code = transfer_set_callbacks(transfer);
     return code;
 }
 
 /* Starts it. 0, or a code with the reason. */
-static int start(struct transfer *transfer, const struct config *config, struct wire_why *why)
+static int start(struct transfer *transfer, const struct transfer_place *place,
+                 struct wire_why *why)
 {
-    CURLcode code = transfer->job.easy ? prepare(transfer, config) : CURLE_OUT_OF_MEMORY;
+    CURLcode code = transfer->job.easy ? prepare(transfer, place) : CURLE_OUT_OF_MEMORY;
     if (code == CURLE_OK && pool_add(transfer->pool, &transfer->job) == 0)
         return 0;
     if (code == CURLE_OK || code == CURLE_OUT_OF_MEMORY)
@@ -248,6 +254,8 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
 {
     struct pool_job job = {.pool = place->pool,
                            .connection = place->connection,
+                           .guard = place->guard,
+                           .is_slow = request->wants_decoding,
                            .on_done = on_job_done};
     struct transfer *transfer = calloc(1, sizeof *transfer);
     if (!transfer) {
@@ -269,7 +277,7 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
     field_list_init(&transfer->fields, place->config->max_response_header_bytes);
     field_list_init(&transfer->trailers, place->config->max_response_header_bytes);
     transfer->head.fields = &transfer->fields;
-    int code = start(transfer, place->config, why);
+    int code = start(transfer, place, why);
     if (code != 0) {
         transfer_destroy(transfer);
         return code;

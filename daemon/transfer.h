@@ -75,6 +75,8 @@ struct transfer_events {
 struct transfer_place {
     struct pool *pool;
     struct pool_connection *connection; /* a place on it, which the transfer takes over */
+    const struct pool_guard *guard; /* lives as long as the transfer; NULL: it may go anywhere */
+    const struct field_list *added; /* fields beside the request's own; NULL: none */
     const struct config *config;
 };
 

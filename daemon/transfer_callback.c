@@ -66,9 +66,9 @@ static bool refuses_expect(const struct transfer *transfer)
 }
 
 /*
- * A streamed body is decoded while its client may take nothing of it, and libcurl keeps what it
- * decodes. gzip makes at most a thousandfold of what comes in; others, and one within another, have
- * no such bound, so they are not taken.
+ * gzip makes at most a thousandfold of what comes in. Others, and one within another, have no such
+ * bound: brotli's decoder makes up to 16 MiB out of a few bytes before it gives any of it. And a
+ * streamed body is decoded while its client may take nothing of it. So they are not taken.
  */
 static const char *find_bad_coding(const struct transfer *transfer)
 {
@@ -89,8 +89,7 @@ static const char *find_bad_coding(const struct transfer *transfer)
 static bool has_bad_coding(struct transfer *transfer)
 {
     const struct request *request = transfer->request;
-    const char *fault = request->wants_decoding && request->is_streamed ? find_bad_coding(transfer)
-                                                                        : NULL;
+    const char *fault = request->wants_decoding ? find_bad_coding(transfer) : NULL;
     if (fault)
         wire_why_set(&transfer->stop_why, "the answer of %s has %s", request->url.origin, fault);
     return fault;

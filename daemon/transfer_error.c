@@ -52,6 +52,10 @@ static int connect_failed(const struct transfer_failure *failure, const char *au
                           struct wire_why *why)
 {
     char cause[256];
+    if (failure->is_denied) {
+        wire_why_set(why, "connect to %s: none of its addresses is allowed", authority);
+        return FETCHPOOL_DENIED;
+    }
     if (failure->lacks_socket) {
         wire_why_set(why, "connect to %s: the daemon has no descriptor left for it", authority);
         return FETCHPOOL_BUSY;

@@ -24,6 +24,7 @@ struct transfer_failure {
     bool is_head_too_large;
     bool is_length_ambiguous;
     bool lacks_socket; /* no descriptor was left to connect with */
+    bool is_denied;    /* it may go to none of the addresses: its owner knows why */
     size_t max_head_bytes;
 };
 

@@ -24,6 +24,9 @@
 #define TLS_RECEIVE_BYTES    16384L
 #define UPLOAD_BUFFER_BYTES  65536L
 
+/* Of an answer that is decoded: it can become a thousand times as much, 16 ms of work. */
+#define CODED_RECEIVE_BYTES 4096L
+
 /* How much later than the fetch's own timer libcurl's would end a connection attempt. */
 #define CONNECT_SLACK_MS 2000
 
@@ -41,14 +44,32 @@ static CURLcode add_line(struct curl_slist **list, const char *line)
 /* libcurl takes "Name: value"; without a value it must be "Name;", as "Name:" would remove it. */
 static CURLcode add_field(struct curl_slist **list, const struct wire_field *field)
 {
-    char *line = NULL;
-    int length = field->value.length > 0
-                     ? asprintf(&line, "%s: %s", field->name.data, field->value.data)
-                     : asprintf(&line, "%s;", field->name.data);
-    if (length < 0)
+    size_t length = field->name.length + 2 + field->value.length;
+    char *line = malloc(length + 1); /* asprintf() would leave a copy behind */
+    if (!line)
         return CURLE_OUT_OF_MEMORY;
+    if (field->value.length > 0)
+        stpcpy(stpcpy(stpcpy(line, field->name.data), ": "), field->value.data);
+    else
+        stpcpy(stpcpy(line, field->name.data), ";");
     CURLcode code = add_line(list, line);
+    explicit_bzero(line, length);
     free(line);
+    return code;
+}
+
+static CURLcode add_fields(struct curl_slist **list, const struct request *request,
+                           const struct field_list *added)
+{
+    CURLcode code = CURLE_OK;
+    const struct wire_field *fields = field_list_fields(&request->fields);
+    for (size_t i = 0; code == CURLE_OK && i < request->fields.count; i++)
+        code = add_field(list, &fields[i]);
+    for (size_t i = 0; code == CURLE_OK && added && i < added->count; i++) {
+        const struct wire_field *field = &field_list_fields(added)[i];
+        if (!field_list_find(&request->fields, field->name.data).data)
+            code = add_field(list, field);
+    }
     return code;
 }
 
@@ -77,12 +98,10 @@ static CURLcode suppress(struct curl_slist **list, const struct request *request
     return add_line(list, line);
 }
 
-static CURLcode set_fields(struct transfer_setup *setup, CURL *easy, const struct request *request)
+static CURLcode set_fields(struct transfer_setup *setup, CURL *easy, const struct request *request,
+                           const struct field_list *added)
 {
-    CURLcode code = CURLE_OK;
-    const struct wire_field *fields = field_list_fields(&request->fields);
-    for (size_t i = 0; code == CURLE_OK && i < request->fields.count; i++)
-        code = add_field(&setup->fields, &fields[i]);
+    CURLcode code = add_fields(&setup->fields, request, added);
     if (code == CURLE_OK)
         code = suppress(&setup->fields, request, "Accept", "Accept:");
     if (code == CURLE_OK && method_has_body(request))
@@ -136,20 +155,13 @@ static CURLcode set_method(CURL *easy, const struct request *request)
 }
 
 /*
- * Through a proxy that knows the client by its credentials only HTTP/1.1 is spoken: libcurl does
- * not tell connections through a proxy apart by credentials, so that over HTTP/2 a stranger's
- * request could join one while it is in use.
- *
- * A streamed body that is decoded comes over HTTP/1.1 too, if the client does not ask for HTTP/2:
- * there the origin waits as soon as the client does. Over HTTP/2 it may send 20 MiB more, which are
- * a thousand times as many decoded.
+ * A body that is decoded comes over HTTP/1.1, if the client does not ask for HTTP/2: there it is
+ * read in small pieces, and the origin waits as soon as the client does. Over HTTP/2 it may send
+ * 20 MiB more, which are a thousand times as many decoded.
  */
 static long http_version_of(const struct request *request)
 {
-    bool is_streamed_decoded = request->is_streamed && request->wants_decoding;
-    if (is_streamed_decoded && request->http == WIRE_HTTP_AUTO)
-        return CURL_HTTP_VERSION_1_1;
-    if (request->is_proxy_clients && request_has_identity(request))
+    if (request->wants_decoding && request->http == WIRE_HTTP_AUTO)
         return CURL_HTTP_VERSION_1_1;
     switch (request->http) {
     case WIRE_HTTP_AUTO:
@@ -244,14 +256,12 @@ static CURLcode set_url(struct transfer_setup *setup, CURL *easy, const struct r
 
 /* ---- All ------------------------------------------------------------------------------------ */
 
-/* Connections that carry an identity are for one request. */
-static CURLcode set_sharing(CURL *easy, const struct request *request)
+static long receive_bytes(const struct request *request)
 {
-    if (!request_has_identity(request))
-        return CURLE_OK;
-    SET(CURLOPT_FORBID_REUSE, 1L);
-    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
-    return CURLE_OK;
+    if (request->wants_decoding)
+        return CODED_RECEIVE_BYTES;
+    return request->url.is_tls || request->http == WIRE_HTTP_2 ? TLS_RECEIVE_BYTES
+                                                               : RECEIVE_BUFFER_BYTES;
 }
 
 static CURLcode set_common(CURL *easy, const struct request *request)
@@ -266,20 +276,20 @@ static CURLcode set_common(CURL *easy, const struct request *request)
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_PATH_AS_IS, 1L);
-    SET(CURLOPT_BUFFERSIZE, request->url.is_tls || request->http == WIRE_HTTP_2
-                                ? TLS_RECEIVE_BYTES
-                                : RECEIVE_BUFFER_BYTES);
+    SET(CURLOPT_FORBID_REUSE, request_binds_connection(request) ? 1L : 0L);
+    SET(CURLOPT_BUFFERSIZE, receive_bytes(request));
     SET(CURLOPT_HTTP_VERSION, http_version_of(request));
     /* libcurl shares it out among the addresses of a name. The deadline itself is the fetch's,
      * which knows what was sent: so it must come first. */
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms + CONNECT_SLACK_MS);
     if (request->wants_decoding)
-        SET(CURLOPT_ACCEPT_ENCODING, request->is_streamed ? "gzip, deflate" : "");
+        SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
     return CURLE_OK;
 }
 
 CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
-                              const struct request *request, const struct config *config)
+                              const struct request *request, const struct field_list *added,
+                              const struct config *config)
 {
     setup->expects_continue = asks_first(request, config);
     CURLcode code = transfer_set_terms(easy, config);
@@ -293,16 +303,22 @@ CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
     if (code == CURLE_OK)
         code = set_method(easy, request);
     if (code == CURLE_OK)
-        code = set_fields(setup, easy, request);
+        code = set_fields(setup, easy, request, added);
     if (code == CURLE_OK)
         code = set_tls(easy, request);
-    if (code == CURLE_OK)
-        code = set_sharing(easy, request);
     return code;
+}
+
+/* Fields may hold credentials. */
+static void wipe(struct curl_slist *fields)
+{
+    for (; fields; fields = fields->next)
+        explicit_bzero(fields->data, strlen(fields->data));
 }
 
 void transfer_setup_finish(struct transfer_setup *setup)
 {
+    wipe(setup->fields);
     curl_slist_free_all(setup->fields);
     curl_slist_free_all(setup->connect_to);
     *setup = (struct transfer_setup){0};

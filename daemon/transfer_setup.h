@@ -20,7 +20,11 @@ struct transfer_setup {
 /* Which connections it can go over. */
 enum pool_kind transfer_setup_kind(const struct request *request);
 
-/* CURLE_OK, or what libcurl refused. transfer_setup_finish() after the handle's clean-up. */
+/*
+ * CURLE_OK, or what libcurl refused. transfer_setup_finish() after the handle's clean-up. `added`:
+ * fields beside the request's own, unless it has one of the same name; NULL: none.
+ */
 CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
-                              const struct request *request, const struct config *config);
+                              const struct request *request, const struct field_list *added,
+                              const struct config *config);
 void transfer_setup_finish(struct transfer_setup *setup);

@@ -172,6 +172,36 @@ static int parse_on(struct url *out_url, CURLU *handle, const char *text, unsign
     return result;
 }
 
+/* Of one text libcurl's parser makes another, of that perhaps a third, and then no more. */
+#define MOST_PARSES 4
+
+/*
+ * libcurl is given the outcome, and parses it again. Host names are decoded after numbers were
+ * sought in them: "%356" is 56, which then is 0.0.0.56. What is judged must be what is connected
+ * to, so it is parsed until nothing changes.
+ */
+static int parse_to_rest(struct url *out_url, CURLU *handle, const char *text, struct wire_why *why)
+{
+    struct url url = {0}, next;
+    int result = parse_on(&url, handle, text, CURLU_PATH_AS_IS, why);
+    bool is_at_rest = result == 0 && strcmp(url.text, text) == 0;
+    for (int i = 1; result == 0 && !is_at_rest && i < MOST_PARSES; i++) {
+        result = parse_on(&next, handle, url.text, CURLU_PATH_AS_IS, why);
+        if (result == 0) {
+            is_at_rest = strcmp(next.text, url.text) == 0;
+            url_finish(&url);
+            url = next;
+        }
+    }
+    if (result == 0 && !is_at_rest)
+        result = wire_why_set(why, "url means something else each time it is read");
+    if (result == 0)
+        *out_url = url;
+    else
+        url_finish(&url);
+    return result;
+}
+
 int url_parse(struct url *out_url, struct wire_str text, size_t max_bytes, struct wire_why *why)
 {
     int result = check_bytes(text, max_bytes, why);
@@ -182,7 +212,7 @@ int url_parse(struct url *out_url, struct wire_str text, size_t max_bytes, struc
     if (result == 0)
         result = check_scheme((struct wire_str){copy, text.length}, why);
     if (result == 0)
-        result = parse_on(out_url, handle, copy, CURLU_PATH_AS_IS, why);
+        result = parse_to_rest(out_url, handle, copy, why);
     curl_url_cleanup(handle);
     free(copy);
     return result;

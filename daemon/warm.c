@@ -95,7 +95,8 @@ static void ask(struct warm_origin *origin, enum pool_choice choice, uint64_t nu
         return;
     }
     call->origin = origin;
-    call->fetch = fetch_create(warm->fetches, request, &warm->group, &fetch_events, call);
+    struct fetch_client self = {.group = &warm->group};
+    call->fetch = fetch_create(warm->fetches, request, &self, &fetch_events, call);
     if (!call->fetch) {
         free(call);
         return;

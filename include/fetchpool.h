@@ -88,15 +88,16 @@ enum fetchpool_code {
     FETCHPOOL_INTERNAL = 299,
 
     /* The library's own. */
-    FETCHPOOL_NO_DAEMON = 900,    /* not sent: nothing answers at the socket, or it closed before
-                                     it had read the request */
-    FETCHPOOL_LOST = 901,         /* maybe processed: the daemon went away before it answered */
-    FETCHPOOL_DEADLINE = 902,     /* maybe processed: the daemon did not answer in time */
-    FETCHPOOL_BAD_REPLY = 903,    /* maybe processed: what answered does not speak the protocol */
-    FETCHPOOL_NO_MEMORY = 904,    /* refused: this process could not allocate */
-    FETCHPOOL_BAD_ARGUMENT = 905, /* refused: NULL where something is needed */
-    FETCHPOOL_STOPPED = 906       /* maybe processed: a function of the caller's ended it, or
-                                     fetchpool_close() */
+    FETCHPOOL_NO_DAEMON = 900,     /* not sent: nothing answers at the socket, or it closed before
+                                      it had read the request */
+    FETCHPOOL_LOST = 901,          /* maybe processed: the daemon went away before it answered */
+    FETCHPOOL_DEADLINE = 902,      /* maybe processed: the daemon did not answer in time */
+    FETCHPOOL_BAD_REPLY = 903,     /* maybe processed: what answered does not speak the protocol */
+    FETCHPOOL_NO_MEMORY = 904,     /* refused: this process could not allocate */
+    FETCHPOOL_BAD_ARGUMENT = 905,  /* refused: NULL where something is needed */
+    FETCHPOOL_STOPPED = 906,       /* maybe processed: a function of the caller's ended it, or
+                                      fetchpool_close() */
+    FETCHPOOL_FOREIGN_SOCKET = 907 /* refused: the socket is another user's. See fetchpool_open() */
 };
 
 /*
@@ -132,9 +133,15 @@ struct fetchpool;
  *          /run/fetchpool/fetchpool.sock. A path that does not fit a Unix socket address (107
  *          bytes on Linux) is reported by the first request, as FETCHPOOL_NO_DAEMON.
  *
+ * Whoever has the socket reads all that is sent to it. So it must belong to root or to this
+ * process's effective user, or to the user whose name or number is in $FETCHPOOL_SOCKET_OWNER, and
+ * so must the process that listens there, unless it is root's socket: that is root's to hand to a
+ * daemon. Else a request gets nowhere: FETCHPOOL_FOREIGN_SOCKET, with both users in the message.
+ * Both variables are read here, once, and not by a set-uid program (see secure_getenv(3)).
+ *
  * Returns a client that the caller owns and ends with fetchpool_close(), or NULL when memory is
- * exhausted. Does not block and opens nothing: the socket is connected by the first request, and
- * again by a later one after the daemon was restarted.
+ * exhausted. Opens no socket, and does not block but for looking up that name: the socket is
+ * connected by the first request, and again by a later one after the daemon was restarted.
  */
 struct fetchpool *fetchpool_open(const char *path);
 
@@ -572,6 +579,24 @@ void fetchpool_cancel(struct fetchpool_call *call);
  */
 struct fetchpool_response *fetchpool_query(struct fetchpool *client, const char *method,
                                            uint32_t timeout_ms);
+
+/*
+ * Asks what would be said to a request, without sending it: whether the daemon's policy allows it,
+ * and which rule decides. Nothing of it reaches an origin or a proxy; the host's name, or that of
+ * the proxy that the request chooses, is looked up. fetchpool_result() is a map:
+ *
+ * verdict    "allowed"; "denied"; "reported": it would be sent, and logged, for its policy only
+ *            reports what it would deny
+ * policy     the name of the policy that holds for this user
+ * rule       what is against it, "" if nothing is
+ * addresses  an array of maps: each `address` of the host, with its `verdict` and its `rule`
+ *
+ * Body, upload and functions of the request do not matter. Blocks as fetchpool_fetch() does.
+ * FETCHPOOL_UNKNOWN_METHOD if the daemon is older than this call. Returned, owned and freed like a
+ * fetch's response.
+ */
+struct fetchpool_response *fetchpool_check(struct fetchpool *client,
+                                           const struct fetchpool_request *request);
 
 /*
  * How long a query waits by default. The daemon answers these at once; more means that it hangs.

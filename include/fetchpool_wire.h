@@ -156,6 +156,9 @@ int wire_fetch_decode(struct wire_fetch *out_fetch, const struct fetchpool_value
                       struct wire_why *why);
 void wire_fetch_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch);
 
+/* `check`: the same question, not to be acted on; so without a body and what belongs to streams. */
+void wire_check_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch);
+
 /* ---- The answer to fetch -------------------------------------------------------------------- */
 
 struct wire_connection {

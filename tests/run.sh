@@ -74,7 +74,7 @@ check 'installation' tests/support/install.sh
 check 'no include points upward' tests/check-includes.sh
 check 'layout' layout
 check 'clang-tidy' tidy
-check 'fuzz targets, 5 s each' tests/fuzz/run.sh 5
+check 'fuzz targets, 30 s each' tests/fuzz/run.sh 30
 check 'demo' tests/demo.sh
 
 printf '\n==== summary\n'

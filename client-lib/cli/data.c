@@ -9,18 +9,18 @@
 int data_read_fd(struct buffer *buffer, int fd)
 {
     char chunk[65536];
-    for (;;) {
-        ssize_t length = read(fd, chunk, sizeof chunk);
-        if (length == 0)
-            return 0;
-        if (length < 0 && errno == EINTR)
-            continue;
-        if (length < 0)
-            return -errno;
-        int result = buffer_append(buffer, chunk, (size_t)length);
-        if (result < 0)
-            return result == -EMSGSIZE ? -EFBIG : result;
+    ssize_t length = 1;
+    int result = 0;
+    while (result == 0 && length != 0) {
+        length = read(fd, chunk, sizeof chunk);
+        if (length > 0)
+            result = buffer_append(buffer, chunk, (size_t)length);
+        else if (length < 0 && errno != EINTR)
+            result = -errno;
     }
+    if (buffer->is_secret)
+        explicit_bzero(chunk, sizeof chunk);
+    return result == -EMSGSIZE ? -EFBIG : result;
 }
 
 int data_read_file(struct buffer *buffer, const char *path)

@@ -52,6 +52,8 @@ int exitcode_of(const struct fetchpool_response *response)
         return EXIT_CODE_REDIRECTS;
     case FETCHPOOL_NO_DAEMON:
         return EXIT_CODE_NO_DAEMON;
+    case FETCHPOOL_FOREIGN_SOCKET:
+        return EXIT_CODE_FOREIGN_SOCKET;
     case FETCHPOOL_STOPPED: /* by what writes; where it was what reads, that has said so */
         return EXIT_CODE_WRITE;
     case FETCHPOOL_NO_MEMORY:

@@ -32,7 +32,8 @@ enum {
 
     EXIT_CODE_NO_DAEMON = 120,
     EXIT_CODE_DENIED = 121,
-    EXIT_CODE_NOT_SERVED = 122 /* busy, shutting down, internal, cancelled, lost, no sense */
+    EXIT_CODE_NOT_SERVED = 122,    /* busy, shutting down, internal, cancelled, lost, no sense */
+    EXIT_CODE_FOREIGN_SOCKET = 123 /* it belongs to another user: nothing was sent to it */
 };
 
 /* What the response of a fetch or of a query means for the command. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "check.h"
 #include "complaint.h"
 #include "exitcode.h"
 #include "interrupt.h"
@@ -33,6 +34,8 @@ static int run(const struct options *options)
     int exit_code;
     if (options->action == ACTION_REPORT)
         exit_code = report_run(client, options);
+    else if (options->action == ACTION_CHECK)
+        exit_code = check_run(client, options);
     else if (options->action == ACTION_TOP)
         exit_code = top_run(client, options);
     else
@@ -51,6 +54,7 @@ static int act(const struct options *options)
                                                                                    : EXIT_CODE_OK;
     case ACTION_FETCH:
     case ACTION_REPORT:
+    case ACTION_CHECK:
     case ACTION_TOP:
         return run(options);
     }

@@ -34,7 +34,7 @@ enum {
     OPTION_SOCKET
 };
 
-static const char letters[] = "X:H:d:T:o:OiINsSfm:LA:e:u:E:kw:Vh";
+static const char letters[] = "X:H:d:T:o:OiINsSfm:LA:e:u:E:kx:w:Vh";
 
 static const struct option words[] = {
     {"request", required_argument, NULL, 'X'},
@@ -70,6 +70,7 @@ static const struct option words[] = {
     {"cert", required_argument, NULL, 'E'},
     {"key", required_argument, NULL, OPTION_KEY},
     {"insecure", no_argument, NULL, 'k'},
+    {"proxy", required_argument, NULL, 'x'},
     {"write-out", required_argument, NULL, 'w'},
     {"json", no_argument, NULL, OPTION_JSON},
     {"interval", required_argument, NULL, OPTION_INTERVAL},
@@ -231,6 +232,8 @@ static const char **word_of(struct options *options, int option)
         return &options->referer;
     case 'u':
         return &options->user;
+    case 'x':
+        return &options->proxy;
     case 'E':
         return &options->cert_file;
     case OPTION_CACERT:

@@ -22,6 +22,7 @@
 enum action {
     ACTION_FETCH,
     ACTION_REPORT, /* ping, stats, connections, origins, clients */
+    ACTION_CHECK,
     ACTION_TOP,
     ACTION_HELP,
     ACTION_VERSION
@@ -35,7 +36,7 @@ struct target {
 
 struct options {
     enum action action;
-    const char *subject; /* of a report */
+    const char *subject; /* of a report; of check, its URL */
     char **urls;
     size_t url_count;
     struct target *targets; /* owned */
@@ -50,6 +51,7 @@ struct options {
     const char *user_agent;  /* "": none */
     const char *referer;
     const char *user;
+    const char *proxy;
     const char *ca_file;
     const char *cert_file;
     const char *key_file;

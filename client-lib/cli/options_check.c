@@ -46,6 +46,19 @@ static int check_report(struct options *options)
     return check_alone(options);
 }
 
+static int check_check(struct options *options)
+{
+    options->action = ACTION_CHECK;
+    options->subject = options->urls[1]; /* or the NULL behind the arguments */
+    if (is_for_top(options))
+        return usage_wrong("--interval and --count are for top");
+    if (options->url_count < 2 || !*options->subject)
+        return usage_wrong("check takes a URL");
+    if (options->url_count > 2)
+        return usage_wrong("check takes one URL, but there is '%s'", options->urls[2]);
+    return EXIT_CODE_OK;
+}
+
 static int check_top(struct options *options)
 {
     options->action = ACTION_TOP;
@@ -80,7 +93,7 @@ static int check_fetch(const struct options *options)
     if (options->url_count == 0)
         return usage_wrong("no URL given");
     if (options->is_json)
-        return usage_wrong("--json is for ping, stats, connections, origins and clients");
+        return usage_wrong("--json is for ping, stats, connections, origins, clients and check");
     if (is_for_top(options))
         return usage_wrong("--interval and --count are for top");
     for (size_t i = 0; i < options->url_count; i++) {
@@ -101,6 +114,8 @@ int options_check(struct options *options)
         return EXIT_CODE_OK;
     if (is_report(options))
         return check_report(options);
+    if (is_word(options, "check"))
+        return check_check(options);
     if (is_word(options, "top"))
         return check_top(options);
     return check_fetch(options);

@@ -6,6 +6,7 @@
 
 #include "data.h"
 #include "exitcode.h"
+#include "location.h"
 
 #define USER_AGENT "fetchpool/" FETCHPOOL_VERSION
 
@@ -64,6 +65,20 @@ static uint32_t any_redirects(struct fetchpool *client)
     return count > 0 && count <= UINT32_MAX ? (uint32_t)count : MAX_REDIRECTS_DEFAULT;
 }
 
+/* curl's proxies have a scheme if they want one. Without the memory for it, nothing goes past it.
+ */
+static void put_proxy(const struct options *options, struct fetchpool_request *request,
+                      struct complaint *complaint)
+{
+    if (!options->proxy)
+        return;
+    char *proxy = location_complete(options->proxy);
+    if (!proxy)
+        complaint_set(complaint, EXIT_CODE_MEMORY, "out of memory");
+    fetchpool_request_set_proxy(request, proxy);
+    free(proxy);
+}
+
 static void put_choices(const struct options *options, struct fetchpool *client,
                         struct fetchpool_request *request)
 {
@@ -82,44 +97,52 @@ static void put_choices(const struct options *options, struct fetchpool *client,
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
-/* Reads a PEM file. NULL with a complaint if it cannot be read. Returns owned. */
-static char *read_pem(const char *path, int exit_code, struct complaint *complaint)
+/* Reads a PEM file. NULL with a complaint if it cannot be read. The text is the buffer's, which is
+ * wiped when it is finished: it may hold a key. */
+static const char *read_pem(struct buffer *pem, const char *path, int exit_code,
+                            struct complaint *complaint)
 {
-    struct buffer pem;
-    buffer_init(&pem, PEM_MAX_BYTES);
-    int result = data_read_file(&pem, path);
+    buffer_init(pem, PEM_MAX_BYTES);
+    pem->is_secret = true;
+    int result = data_read_file(pem, path);
     if (result == 0)
-        result = data_end_string(&pem);
+        result = data_end_string(pem);
     if (result == 0)
-        return (char *)pem.data;
+        return (const char *)pem->data;
     complaint_set(complaint, exit_code, "cannot read %s: %s", path, strerror(-result));
-    buffer_finish(&pem);
     return NULL;
 }
 
 static void put_ca(const struct options *options, struct fetchpool_request *request,
                    struct complaint *complaint)
 {
+    struct buffer pem;
     if (!options->ca_file)
         return;
-    char *pem = read_pem(options->ca_file, EXIT_CODE_CA_FILE, complaint);
-    fetchpool_request_set_tls_ca(request, pem);
-    free(pem);
+    fetchpool_request_set_tls_ca(request,
+                                 read_pem(&pem, options->ca_file, EXIT_CODE_CA_FILE, complaint));
+    buffer_finish(&pem);
 }
 
 /* Without --key the key is in the certificate's file, as with curl. */
 static void put_identity(const struct options *options, struct fetchpool_request *request,
                          struct complaint *complaint)
 {
-    if (!options->cert_file)
+    struct buffer certificate;
+    struct buffer key;
+    const char *cert_file = options->cert_file;
+    const char *key_file = options->key_file ? options->key_file : cert_file;
+    if (!cert_file)
         return;
-    const char *key_file = options->key_file ? options->key_file : options->cert_file;
-    char *certificate = read_pem(options->cert_file, EXIT_CODE_CERT_FILE, complaint);
-    char *key = certificate ? read_pem(key_file, EXIT_CODE_CERT_FILE, complaint) : NULL;
-    if (key)
-        fetchpool_request_set_tls_identity(request, certificate, key);
-    free(key);
-    free(certificate);
+    buffer_init(&key, 0);
+    const char *certificate_pem = read_pem(&certificate, cert_file, EXIT_CODE_CERT_FILE, complaint);
+    const char *key_pem = NULL;
+    if (certificate_pem)
+        key_pem = read_pem(&key, key_file, EXIT_CODE_CERT_FILE, complaint);
+    if (key_pem)
+        fetchpool_request_set_tls_identity(request, certificate_pem, key_pem);
+    buffer_finish(&key);
+    buffer_finish(&certificate);
 }
 
 /* ---- The body -------------------------------------------------------------------------------- */
@@ -151,8 +174,9 @@ static void put_body(const struct outgoing *outgoing, struct fetchpool_request *
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
-struct fetchpool_request *outgoing_make(const struct outgoing *outgoing, struct fetchpool *client,
-                                        struct complaint *complaint)
+struct fetchpool_request *outgoing_make_bodiless(const struct outgoing *outgoing,
+                                                 struct fetchpool *client,
+                                                 struct complaint *complaint)
 {
     const struct options *options = outgoing->options;
     struct fetchpool_request *request = fetchpool_request_create(outgoing_method(outgoing),
@@ -163,8 +187,17 @@ struct fetchpool_request *outgoing_make(const struct outgoing *outgoing, struct 
     }
     put_fields(options, request);
     put_choices(options, client, request);
+    put_proxy(options, request, complaint);
     put_ca(options, request, complaint);
     put_identity(options, request, complaint);
-    put_body(outgoing, request, complaint);
+    return request;
+}
+
+struct fetchpool_request *outgoing_make(const struct outgoing *outgoing, struct fetchpool *client,
+                                        struct complaint *complaint)
+{
+    struct fetchpool_request *request = outgoing_make_bodiless(outgoing, client, complaint);
+    if (request)
+        put_body(outgoing, request, complaint);
     return request;
 }

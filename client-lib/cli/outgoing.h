@@ -23,3 +23,8 @@ const char *outgoing_method(const struct outgoing *outgoing);
 /* Returns owned; NULL with a complaint. What the daemon would refuse is left to it to say. */
 struct fetchpool_request *outgoing_make(const struct outgoing *outgoing, struct fetchpool *client,
                                         struct complaint *complaint);
+
+/* The same without the body. */
+struct fetchpool_request *outgoing_make_bodiless(const struct outgoing *outgoing,
+                                                 struct fetchpool *client,
+                                                 struct complaint *complaint);

@@ -9,6 +9,7 @@
 const char usage_text[] =
     "Usage: fetchpool [options] URL...\n"
     "       fetchpool ping | stats | connections | origins | clients [--json] [--socket PATH]\n"
+    "       fetchpool check [-X METHOD] [-k] [-x PROXY] [--json] URL\n"
     "       fetchpool top [--interval SECONDS] [--count N] [--socket PATH]\n"
     "\n"
     "Fetches URLs over the connections that fetchpoold keeps open. The options are curl's:\n"
@@ -45,10 +46,11 @@ const char usage_text[] =
     "  -E, --cert FILE            a client certificate (PEM), with its key unless --key has it\n"
     "      --key FILE\n"
     "  -k, --insecure             accept any certificate, where the daemon allows it\n"
+    "  -x, --proxy URL            go through this proxy, where the daemon allows it\n"
     "  -w, --write-out FORMAT     print this afterwards: curl's %{variables}, and "
     "%{connection_id},\n"
     "                             %{reused}, %{connection_requests}, %{connection_age}\n"
-    "      --json                 a report as JSON\n"
+    "      --json                 a report, or what check says, as JSON\n"
     "      --interval SECONDS     between two looks of top (1)\n"
     "      --count N              so many of them, then the end\n"
     "      --socket PATH          the daemon's socket\n"
@@ -56,7 +58,8 @@ const char usage_text[] =
     "  -h, --help\n"
     "\n"
     "Exit codes are curl's; 120: no daemon, 121: denied by it, 122: it could not serve the "
-    "request.\n";
+    "request,\n"
+    "123: its socket is another user's.\n";
 
 int usage_wrong(const char *format, ...)
 {

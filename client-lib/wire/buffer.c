@@ -14,9 +14,16 @@ void buffer_init(struct buffer *buffer, size_t limit)
     *buffer = (struct buffer){.limit = limit};
 }
 
+static void give_back(struct buffer *buffer)
+{
+    if (buffer->is_secret && buffer->data)
+        explicit_bzero(buffer->data, buffer->capacity);
+    free(buffer->data);
+}
+
 void buffer_finish(struct buffer *buffer)
 {
-    free(buffer->data);
+    give_back(buffer);
     *buffer = (struct buffer){.limit = buffer->limit};
 }
 
@@ -25,6 +32,22 @@ static int buffer_fail(struct buffer *buffer, int error)
     if (buffer->error == 0)
         buffer->error = error;
     return error;
+}
+
+/* realloc() would leave a secret behind where it moves it. */
+int buffer_grow(struct buffer *buffer, size_t capacity)
+{
+    uint8_t *data = buffer->is_secret ? malloc(capacity) : realloc(buffer->data, capacity);
+    if (!data)
+        return -ENOMEM;
+    if (buffer->is_secret) {
+        if (buffer->length > 0)
+            memcpy(data, buffer->data, buffer->length);
+        give_back(buffer);
+    }
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return 0;
 }
 
 static int buffer_reserve(struct buffer *buffer, size_t more)
@@ -37,12 +60,7 @@ static int buffer_reserve(struct buffer *buffer, size_t more)
     size_t capacity = buffer->capacity ? buffer->capacity : BUFFER_SMALLEST;
     while (capacity < needed)
         capacity += capacity;
-    uint8_t *data = realloc(buffer->data, capacity);
-    if (!data)
-        return buffer_fail(buffer, -ENOMEM);
-    buffer->data = data;
-    buffer->capacity = capacity;
-    return 0;
+    return buffer_grow(buffer, capacity) < 0 ? buffer_fail(buffer, -ENOMEM) : 0;
 }
 
 int buffer_append(struct buffer *buffer, const void *bytes, size_t length)
@@ -86,6 +104,8 @@ void buffer_consume(struct buffer *buffer, size_t length)
     }
     buffer->length -= length;
     memmove(buffer->data, buffer->data + length, buffer->length);
+    if (buffer->is_secret)
+        explicit_bzero(buffer->data + buffer->length, length);
 }
 
 void buffer_truncate(struct buffer *buffer, size_t length)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,8 +14,9 @@ struct buffer {
     uint8_t *data;
     size_t length;
     size_t capacity;
-    size_t limit; /* bytes it may hold; what is beyond is refused */
-    int error;    /* 0, -ENOMEM or -EMSGSIZE: the first append that failed */
+    size_t limit;   /* bytes it may hold; what is beyond is refused */
+    int error;      /* 0, -ENOMEM or -EMSGSIZE: the first append that failed */
+    bool is_secret; /* its memory is wiped before it is given back */
 };
 
 void buffer_init(struct buffer *buffer, size_t limit);
@@ -25,6 +27,9 @@ int buffer_append(struct buffer *buffer, const void *bytes, size_t length);
 int buffer_append_text(struct buffer *buffer, const char *text);
 int buffer_append_format(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Room for this many bytes in all. 0 or -ENOMEM, which is for the caller to note. */
+int buffer_grow(struct buffer *buffer, size_t capacity);
 
 /* Takes bytes from the front; when none is left, gives the memory back. */
 void buffer_consume(struct buffer *buffer, size_t length);

@@ -1,5 +1,5 @@
 /*
- * fetch: the requests `fetch` and `hello`, each encoder beside its decoder.
+ * fetch: the requests `fetch`, `check` and `hello`, each encoder beside its decoder.
  *
  * The keys of `fetch` stand in one table, which both directions walk: name, type, place in the
  * struct. A key added there is known everywhere.
@@ -313,11 +313,28 @@ static void pack_request(msgpack_packer *packer, uint32_t id, const char *method
     msgpack_pack_array(packer, 1);
 }
 
+/* A key that it carries is not to outlive the message. */
+static void encode(struct buffer *buffer, uint32_t id, const char *method,
+                   const struct wire_fetch *fetch)
+{
+    buffer->is_secret |= fetch->tls.key.data != NULL;
+    msgpack_packer packer = wire_packer(buffer);
+    pack_request(&packer, id, method);
+    pack_keys(&packer, fetch, fetch_keys, COUNT(fetch_keys));
+}
+
 void wire_fetch_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch)
 {
-    msgpack_packer packer = wire_packer(buffer);
-    pack_request(&packer, id, "fetch");
-    pack_keys(&packer, fetch, fetch_keys, COUNT(fetch_keys));
+    encode(buffer, id, "fetch", fetch);
+}
+
+void wire_check_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch)
+{
+    struct wire_fetch question = *fetch;
+    question.body = (struct wire_str){0};
+    question.upload = question.stream = false;
+    question.upload_size = question.window = WIRE_UNSET;
+    encode(buffer, id, "check", &question);
 }
 
 /* ---- hello ---------------------------------------------------------------------------------- */

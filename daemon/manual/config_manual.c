@@ -16,16 +16,25 @@ static const char head[] =
     "*fetchpoold*(8) reads the file that *--config* names; without that option every key has its "
     "default. The file consists of sections in brackets and of lines _name_ = _value_. Lines that "
     "begin with ; or # are comments; behind a value, a comment begins with a space and ;, while # "
-    "is part of the value. A section or key that is unknown, a key given twice and a value out of "
+    "is part of the value. A line may be indented, and has no more than 198 bytes. A section or "
+    "key that is unknown, a key given twice (unless it is said to add up) and a value out of "
     "its range are errors: the daemon says file, line and what was expected, and does not start. "
     "*fetchpoold --config FILE --check* prints what is in force.\n\n"
     "Sizes are in bytes, or have one of the suffixes KiB, MiB and GiB. Durations have one of the "
     "suffixes ms, s, m, h and d.\n\n";
 
 static const char origins[] =
-    "# [origin \"https://HOST\"]\n\n"
-    "One section for each origin of which more is to be said, named by scheme, host and, if it is "
-    "not the scheme's own, port.\n\n";
+    "# [origin]\n\n"
+    "A section *[origin \"https://HOST\"]* for each origin of which more is to be said, named by "
+    "scheme, host and, if it is not the scheme's own, port.\n\n";
+
+static const char policies[] =
+    "# [policy]\n\n"
+    "A section *[policy \"NAME\"]* says what some users may ask for, and what they may cost. The "
+    "first one in the file that names a user, or a group of the user's, holds for all that this "
+    "user asks; each names somebody. Only *[policy \"default\"]* names nobody: it holds for "
+    "everybody else, and is there even if the file has none, with all keys at their defaults. "
+    "Users, groups, networks, rules, proxies and credentials may be given often, and add up.\n\n";
 
 static const char foot[] = "# EXAMPLE\n\n"
                            "```\n"
@@ -35,6 +44,12 @@ static const char foot[] = "# EXAMPLE\n\n"
                            "max_body = 64MiB\n\n"
                            "[origin \"https://api.example.com\"]\n"
                            "warm = 2\n"
+                           "header = Authorization: Bearer @/etc/fetchpool/api.token\n\n"
+                           "[policy \"deploy\"]\n"
+                           "users = deploy\n"
+                           "allow = GET HEAD https://*.example.com\n"
+                           "networks_deny = 10.0.0.0/8\n"
+                           "credentials = https://api.example.com\n"
                            "```\n\n"
                            "# SEE ALSO\n\n"
                            "*fetchpoold*(8), *fetchpool*(1), *libfetchpool*(3)\n";
@@ -49,12 +64,15 @@ static void put_escaped(const char *text)
     }
 }
 
+static bool is_number(const struct config_key *key)
+{
+    return key->type == CONFIG_COUNT || key->type == CONFIG_BYTES || key->type == CONFIG_DURATION;
+}
+
 static void put_bounds(const struct config_key *key)
 {
     char least[32], most[32];
-    bool is_number = key->type == CONFIG_COUNT || key->type == CONFIG_BYTES ||
-                     key->type == CONFIG_DURATION;
-    if (!is_number)
+    if (!is_number(key))
         return;
     config_value_print(least, sizeof least, key->type == CONFIG_BYTES, key->type == CONFIG_DURATION,
                        key->least);
@@ -63,23 +81,62 @@ static void put_bounds(const struct config_key *key)
     printf(", %s to %s", least, most);
 }
 
+/* What stands behind the = */
+static const char *value_word(const struct config_key *key)
+{
+    switch (key->type) {
+    case CONFIG_TEXT:
+        return "text";
+    case CONFIG_PEM_FILE:
+        return "file";
+    case CONFIG_PROXY:
+        return "URL";
+    case CONFIG_PATH:
+        return "path";
+    case CONFIG_LEVEL:
+        return "error|warning|notice|info|debug";
+    case CONFIG_BOOLEAN:
+        return "yes|no";
+    case CONFIG_MODE:
+        return "enforce|report";
+    case CONFIG_ISOLATION:
+        return "no|user";
+    case CONFIG_COUNT:
+        return "number";
+    case CONFIG_BYTES:
+        return "size";
+    case CONFIG_DURATION:
+        return "duration";
+    case CONFIG_HEADERS:
+        return "NAME: VALUE";
+    case CONFIG_USERS:
+        return "users";
+    case CONFIG_GROUPS:
+        return "groups";
+    case CONFIG_NETWORKS:
+        return "networks";
+    case CONFIG_ALLOW_RULES:
+    case CONFIG_DENY_RULES:
+        return "rule";
+    case CONFIG_PROXY_RULES:
+        return "proxy";
+    case CONFIG_ORIGIN_RULES:
+        return "origin";
+    }
+    return "";
+}
+
 static void put_key(const struct config_key *key)
 {
-    printf("*%s* = _%s_", key->name,
-           key->type == CONFIG_DURATION   ? "duration"
-           : key->type == CONFIG_BYTES    ? "size"
-           : key->type == CONFIG_COUNT    ? "number"
-           : key->type == CONFIG_BOOLEAN  ? "yes|no"
-           : key->type == CONFIG_PEM_FILE ? "file"
-           : key->type == CONFIG_PROXY    ? "URL"
-           : key->type == CONFIG_PATH     ? "path"
-           : key->type == CONFIG_LEVEL    ? "error|warning|notice|info|debug"
-                                          : "text");
-    printf("\n\t");
+    printf("*");
+    put_escaped(key->name);
+    printf("* = _");
+    put_escaped(value_word(key));
+    printf("_\n\t");
     put_escaped(key->summary);
-    if (key->preset) {
+    if (key->preset || is_number(key)) {
         printf(" Default: ");
-        put_escaped(key->preset);
+        put_escaped(key->preset ? key->preset : "as there");
         put_bounds(key);
         putchar('.');
     }
@@ -99,6 +156,9 @@ int main(void)
     fputs(origins, stdout);
     for (size_t i = 0; i < config_origin_key_count; i++)
         put_key(&config_origin_keys[i]);
+    fputs(policies, stdout);
+    for (size_t i = 0; i < config_policy_key_count; i++)
+        put_key(&config_policy_keys[i]);
     fputs(foot, stdout);
     return ferror(stdout) || fflush(stdout) != 0;
 }

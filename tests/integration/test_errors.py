@@ -87,7 +87,9 @@ def test_the_example_of_the_protocol_is_what_it_says(client):
     assert (error.code, error.message) == (103, "connect to 127.0.0.1:9 failed: connection refused")
 
 
-def test_an_unreachable_network_is_error_103_within_50_ms(client):
+def test_an_unreachable_network_is_error_103_within_50_ms(start_daemon):
+    anywhere = {"networks_allow": "0.0.0.0/0, 255.255.255.255"}
+    client = start_daemon({'policy "default"': anywhere}).client()
     with Stopwatch() as watch:
         error = client.refused("http://255.255.255.255/")
     assert error.code == 103 and "255.255.255.255:80" in error.message

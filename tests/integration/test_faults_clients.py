@@ -14,6 +14,7 @@ from support.calm import calm
 from support.client import request_bytes
 from support.origin import RawOrigin, response, serve
 from support.timing import SANITIZED, eventually, scaled
+from support.trace import can_trace
 from support.witness import Witness
 
 
@@ -426,10 +427,6 @@ def test_c16_the_same_as_redirect_targets_are_error_1_or_2(daemon, forbidden, ur
         error = daemon.client().refused(origin.url(), redirects=5)
         assert error.code in (1, 2) and error.message
         assert forbidden.connections == []
-
-
-def can_trace():
-    return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True).returncode == 0
 
 
 @pytest.mark.skipif(SANITIZED, reason="LeakSanitizer does not work under ptrace")

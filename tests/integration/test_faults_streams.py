@@ -453,7 +453,7 @@ def test_o13_a_bomb_is_stopped_at_max_body(daemon, nginx, coding):
     with bomb_origin(coding) as origin, calm(daemon), witness_of(daemon, nginx), \
             peak_of(daemon) as peak:
         error = daemon.client().refused(origin.url(), decompress=True, max_body=MIB)
-        assert error.code == 204
+        assert error.code == (204 if coding == "gzip" else 205)
     assert_grew_at_most(peak, 16)
 
 

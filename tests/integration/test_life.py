@@ -87,7 +87,7 @@ def test_an_empty_configuration_is_a_good_one(directory):
 
 
 WRONG = [
-    ("[moon]\nphase = full\n", 2, ["moon", "limits"]),
+    ("[moon]\nphase = full\n", 1, ["moon", "limits"]),
     ("[limits]\nmax_bodies = 5\n", 2, ["max_bodies", "max_body"]),
     ("[limits]\n\nmax_body = many\n", 3, ["max_body", "many", "size"]),
     ("[limits]\nmax_body = -5\n", 2, ["max_body"]),
@@ -441,7 +441,7 @@ def test_a_stop_under_load_loses_nothing(start_daemon, nginx):
 def test_sigpipe_and_sighup_do_not_end_it(daemon, nginx):
     daemon.signal(signal.SIGPIPE)
     daemon.signal(signal.SIGHUP)
-    daemon.await_line("SIGHUP: nothing was read again")
+    daemon.await_line("SIGHUP: the files of credentials were read again")
     assert daemon.ask("ping") == "pong"
 
 

@@ -5,7 +5,7 @@
  * number of descriptors before the client was opened and after it was closed. Bodies and URLs: see
  * driver.h.
  *
- *     asyncdriver SOCKET STEP...
+ *     asyncdriver SOCKET STEP...    SOCKET may be "", for the default one
  *
  *     down URL | whole URL | up URL LENGTH SEED    submits; these set something for the next one:
  *         pauseat BYTES | stopat BYTES | cancelat BYTES    what on_body does after so many bytes
@@ -411,7 +411,7 @@ static int submission(char **words)
 int main(int argc, char **argv)
 {
     int before = descriptors();
-    pool = fetchpool_open(argv[1]);
+    pool = fetchpool_open(*argv[1] ? argv[1] : NULL);
     for (int i = 2; i < argc;) {
         int taken = alone(argv + i);
         if (taken == 0)

@@ -45,11 +45,13 @@ def environment(directory, **more):
 
 
 def write_config(path, sections):
+    """A key whose value is a list is given once for each of its items."""
     with open(path, "w") as file:
         for section, keys in sections.items():
             file.write(f"[{section}]\n")
             for key, value in keys.items():
-                file.write(f"{key} = {value}\n")
+                for each in value if isinstance(value, list) else [value]:
+                    file.write(f"{key} = {each}\n")
     return path
 
 

@@ -32,14 +32,14 @@ def compile_against_library(source, program, *libraries):
 class Runner:
     """Starts the driver against the daemon at `path`: see its comment for the steps."""
 
-    def __init__(self, program, path):
-        self.program, self.path = program, path
+    def __init__(self, program, path, **options):
+        self.program, self.path, self.options = program, path, options  # of Popen
         self.processes = []
 
     def start(self, *steps):
         process = subprocess.Popen([self.program, self.path, *map(str, steps)],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
+                                   stderr=subprocess.PIPE, text=True, **self.options)
         self.processes.append(process)
         return process
 

@@ -3,10 +3,15 @@
  * takes in order; each prints a line "code class status length message". It ends with its number
  * of descriptors before the client was opened and after it was closed.
  *
+ * SOCKET may be "", for the default one.
+ *
  *     libdriver SOCKET get URL | timed URL MS | post URL BYTES MS | query METHOD | wait | accessors
- * URL | fork URL | threads COUNT URL | misuse
+ * URL | full URL | fork URL | threads COUNT URL | misuse
+ * | identity CERT KEY URL
  */
 #include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +81,70 @@ static void accessors(struct fetchpool *client, const char *url)
            (unsigned long long)fetchpool_connection_age_ms(response));
     printf("%llu %llu\n", (unsigned long long)timing.queue_us, (unsigned long long)timing.total_us);
     fetchpool_response_free(response);
+}
+
+/* ---- What a client certificate leaves behind ------------------------------------------------- */
+
+#define MAX_PEM 8192
+
+static void read_file(char *out_text, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = read(fd, out_text, MAX_PEM - 1);
+    out_text[length > 0 ? length : 0] = '\0';
+    close(fd);
+}
+
+static struct fetchpool_request *request_with(char **words)
+{
+    char certificate[MAX_PEM];
+    char key[MAX_PEM];
+    struct fetchpool_request *request = fetchpool_request_create(NULL, words[3]);
+    read_file(certificate, words[1]);
+    read_file(key, words[2]);
+    fetchpool_request_set_tls_identity(request, certificate, "not yet");
+    fetchpool_request_set_tls_identity(request, certificate, key);
+    explicit_bzero(certificate, sizeof certificate);
+    explicit_bzero(key, sizeof key);
+    return request;
+}
+
+static void on_done(void *ctx, struct fetchpool_call *call, struct fetchpool_response *response)
+{
+    (void)ctx, (void)call;
+    show(response);
+}
+
+/* By all three ways that send it; what is kept of it afterwards is the test's to look for. */
+static void identity(struct fetchpool *client, char **words)
+{
+    struct fetchpool_request *request = request_with(words);
+    struct pollfd ready = {.fd = fetchpool_fd(client), .events = fetchpool_events(client)};
+    show(fetchpool_fetch(client, request));
+    show(fetchpool_check(client, request));
+    fetchpool_submit(client, request, on_done, NULL, NULL);
+    while (fetchpool_in_flight(client) > 0) {
+        poll(&ready, 1, -1);
+        fetchpool_process(client);
+    }
+    fetchpool_request_free(request);
+}
+
+/* A request with something in every part that takes memory. */
+static void full(struct fetchpool *client, const char *url)
+{
+    struct fetchpool_request *request = fetchpool_request_create("POST", url);
+    fetchpool_set_name(client, "a name");
+    for (int i = 0; i < 9; i++)
+        fetchpool_request_add_header(request, "X-Name", "value");
+    fetchpool_request_set_body(request, "body", 4);
+    fetchpool_request_set_tls_ca(request, "CA");
+    fetchpool_request_set_tls_identity(request, "CERTIFICATE", "KEY");
+    fetchpool_request_set_tls_server_name(request, "server.test");
+    fetchpool_request_set_proxy(request, "http://proxy.test:1/");
+    fetchpool_request_set_tag(request, "tag");
+    show(fetchpool_fetch(client, request));
+    fetchpool_request_free(request);
 }
 
 static void query(struct fetchpool *client, const char *method)
@@ -174,12 +243,16 @@ static int step(struct fetchpool *client, char **words)
         return accessors(client, words[1]), 2;
     if (strcmp(verb, "query") == 0)
         return query(client, words[1]), 2;
+    if (strcmp(verb, "full") == 0)
+        return full(client, words[1]), 2;
     if (strcmp(verb, "fork") == 0)
         return fork_and_get(client, words[1]), 2;
     if (strcmp(verb, "threads") == 0)
         return threads(client, atoi(words[1]), words[2]), 3;
     if (strcmp(verb, "timed") == 0)
         return timed(client, words[1], words[2]), 3;
+    if (strcmp(verb, "identity") == 0)
+        return identity(client, words), 4;
     if (strcmp(verb, "post") == 0)
         return post(client, words[1], (size_t)atoll(words[2]), words[3]), 4;
     exit(2);
@@ -188,7 +261,7 @@ static int step(struct fetchpool *client, char **words)
 int main(int argc, char **argv)
 {
     int before = descriptors();
-    struct fetchpool *client = fetchpool_open(argv[1]);
+    struct fetchpool *client = fetchpool_open(*argv[1] ? argv[1] : NULL);
     for (int i = 2; i < argc;)
         i += step(client, argv + i);
     fetchpool_close(client);

@@ -6,7 +6,8 @@ A name server that takes every question and answers none, and a daemon's way to 
 
 And one that answers from a table, which may change meanwhile:
 
-    with NameServer(address, directory, {"a.test": "10.0.0.1", "b.test": NameServer.FAILS}) as names:
+    with NameServer(address, directory, {"a.test": "10.0.0.1", "b.test": NameServer.FAILS,
+                                         "c.test": ("10.0.0.1", "10.0.0.2")}) as names:
         names.resolver                  a resolv.conf that leads to it
         names.delay = 0.1               seconds before each answer, from the next question on
         names.types_of("a.test")        what was asked for that name: ["A", "AAAA"] is one look-up
@@ -85,10 +86,13 @@ class Question:
 
     def answer(self, record):
         flags = {None: UNKNOWN, NameServer.FAILS: FAILURE}.get(record, FOUND)
-        records = b""
-        if flags == FOUND and self.type == "A":
-            records = struct.pack(">HHHIH4s", 0xc00c, 1, 1, 0, 4, socket.inet_aton(record))
-        return self.id + struct.pack(">5H", flags, 1, len(records) > 0, 0, 0) + self.section + records
+        addresses = [record] if isinstance(record, str) else record
+        if flags != FOUND or self.type != "A":
+            addresses = []
+        records = [struct.pack(">HHHIH4s", 0xc00c, 1, 1, 0, 4, socket.inet_aton(each))
+                   for each in addresses]
+        counts = struct.pack(">5H", flags, 1, len(records), 0, 0)
+        return self.id + counts + self.section + b"".join(records)
 
 
 class NameServer:

@@ -9,7 +9,8 @@ A real nginx as origin, run in the foreground by any user, with everything in on
     nginx.log("tag=x")                  what it logged of the requests with that in their target
 
 The servers: PLAIN, H1, H2, EXPIRED, OTHER (a certificate for other.test), STRANGER (unknown
-authority), MUTUAL (asks for a client's certificate), ONCE (TLS, closes after each answer).
+authority), MUTUAL and MUTUAL_H2 (ask for a client's certificate), ONCE and MUTUAL_ONCE (TLS, close after each
+answer).
 Locations: see `LOCATIONS`. One that the log names is unique to a test if the test adds `?tag=…`.
 """
 
@@ -129,8 +130,9 @@ SERVER = """
 
 
 class Nginx(NginxProcess):
-    H2, H1, PLAIN, EXPIRED, OTHER, STRANGER, MUTUAL, ONCE = (
-        "h2", "h1", "plain", "expired", "other", "stranger", "mutual", "once")
+    H2, H1, PLAIN, EXPIRED, OTHER, STRANGER, MUTUAL, MUTUAL_H2, MUTUAL_ONCE, ONCE = (
+        "h2", "h1", "plain", "expired", "other", "stranger", "mutual", "mutual-h2", "mutual-once",
+        "once")
 
     def __init__(self, directory, authority):
         self.directory = pathlib.Path(directory)
@@ -141,16 +143,18 @@ class Nginx(NginxProcess):
         (self.directory / "files" / "words").write_bytes(b"the same words again and again\n" * 4000)
         self.ports = {}
         self.digests = {}
+        mutual = f"ssl_verify_client optional; ssl_client_certificate {authority.pem};"
+        once = "keepalive_timeout 0; ssl_session_cache shared:once:1m;"
         servers = [self._server(self.PLAIN, None),
                    self._server(self.H1, authority.server),
                    self._server(self.H2, authority.server, " http2"),
                    self._server(self.EXPIRED, authority.expired),
                    self._server(self.OTHER, authority.other),
                    self._server(self.STRANGER, authority.stranger),
-                   self._server(self.MUTUAL, authority.server, "",
-                                f"ssl_verify_client optional; ssl_client_certificate {authority.pem};"),
-                   self._server(self.ONCE, authority.server, "",
-                                "keepalive_timeout 0; ssl_session_cache shared:once:1m;")]
+                   self._server(self.MUTUAL, authority.server, "", mutual),
+                   self._server(self.MUTUAL_H2, authority.server, " http2", mutual),
+                   self._server(self.MUTUAL_ONCE, authority.server, "", mutual + once),
+                   self._server(self.ONCE, authority.server, "", once)]
         self.launch(CONFIG, self.ports[self.ONCE], log_format=LOG_FORMAT,
                     servers="\n".join(servers))
 

@@ -1210,10 +1210,70 @@ static void random_steps_agree_also_when_each_turn_does_more(void **state)
     take_random_steps(true);
 }
 
+/* ---- Limits of a user's own -------------------------------------------------------------------
+ */
+
+static void a_user_with_a_share_of_their_own_has_that_and_others_what_all_have(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct admission_origin x = {0};
+    struct admission_ticket hers[4] = {0}, his[4] = {0};
+    open_bench(&bench, (struct admission_limits){100, 3, 100, 100});
+    for (size_t i = 0; i < 4; i++)
+        hers[i].share = (struct admission_share){.running = 1};
+    enter_all(&bench, hers, 4, ALICE, &x);
+    enter_all(&bench, his, 4, BOB, &x);
+    run(&bench);
+    assert_int_equal(count_running(hers, 4), 1);
+    assert_int_equal(count_running(his, 4), 3);
+    assert_int_equal(admission_cause(&bench.admission, &hers[1]), ADMISSION_CAUSE_USER);
+    end(&bench, &hers[0]);
+    assert_int_equal(count_running(hers, 4), 1);
+    leave_all(&bench, hers, 4);
+    leave_all(&bench, his, 4);
+    admission_finish(&bench.admission);
+}
+
+static void a_share_may_be_more_than_others_have(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct admission_origin x = {0};
+    struct admission_ticket hers[4] = {0};
+    open_bench(&bench, (struct admission_limits){100, 1, 100, 2});
+    for (size_t i = 0; i < 4; i++)
+        hers[i].share = (struct admission_share){.running = 3, .queued = 4};
+    enter_all(&bench, hers, 4, ALICE, &x);
+    run(&bench);
+    assert_int_equal(count_running(hers, 4), 3);
+    leave_all(&bench, hers, 4);
+    admission_finish(&bench.admission);
+}
+
+static void a_queue_of_ones_own_is_full_at_its_own_number(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct admission_origin x = {0};
+    struct admission_ticket hers[2] = {0}, his = {0};
+    open_bench(&bench, wide);
+    hers[0].share = hers[1].share = (struct admission_share){.queued = 1};
+    enter(&bench, &hers[0], ALICE, &x);
+    assert_int_equal(admission_enter(&bench.admission, &hers[1], ALICE, &x), -EBUSY);
+    enter(&bench, &his, BOB, &x);
+    leave_all(&bench, hers, 2);
+    leave_all(&bench, &his, 1);
+    admission_finish(&bench.admission);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_starts_before_the_run),
+        cmocka_unit_test(a_user_with_a_share_of_their_own_has_that_and_others_what_all_have),
+        cmocka_unit_test(a_share_may_be_more_than_others_have),
+        cmocka_unit_test(a_queue_of_ones_own_is_full_at_its_own_number),
         cmocka_unit_test(requests_of_one_user_start_in_order),
         cmocka_unit_test(ten_thousand_of_one_user_delay_another_by_one_turn),
         cmocka_unit_test(users_at_one_origin_are_served_by_turns),

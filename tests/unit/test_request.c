@@ -173,24 +173,91 @@ static void bounds_are_said_with_their_numbers(void **state)
     assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "timeout is more than a day");
 }
 
-static void what_the_configuration_forbids_is_denied(void **state)
+static void what_a_policy_is_asked_about_is_what_will_be_sent(void **state)
+{
+    (void)state;
+    struct wire_fetch fetch = a_get();
+    fetch.url = wire_str_of("HTTPS://Example.com/a%2fb?q#f");
+    fetch.method = wire_str_of("PUT");
+    struct request *request = made(&fetch);
+    struct policy_request question = request_question(request);
+    assert_true(question.url.is_tls);
+    assert_string_equal(question.url.host, "example.com");
+    assert_int_equal(question.url.port, 443);
+    assert_string_equal(question.url.path, "/a%2fb?q");
+    assert_string_equal(question.url.method, "PUT");
+    assert_false(question.is_tls_unverified);
+    assert_null(question.proxy_scheme);
+    request_destroy(request);
+}
+
+static void a_proxy_of_the_clients_choice_is_taken_apart(void **state)
 {
     (void)state;
     struct wire_fetch fetch = a_get();
     fetch.tls.no_verify = true;
-    assert_refused(&fetch, FETCHPOOL_DENIED, "tls.verify");
-    fetch = a_get();
-    fetch.proxy = wire_str_of("http://p:1");
-    assert_refused(&fetch, FETCHPOOL_DENIED, "proxy");
-    config.allow_client_proxy = config.allow_insecure = true;
-    fetch.tls.no_verify = true;
+    fetch.proxy = wire_str_of("SOCKS5h://me:secret@P.example:1081");
     struct request *request = made(&fetch);
-    assert_string_equal(request->proxy, "http://p:1");
-    assert_true(request->is_tls_unverified);
+    struct policy_request question = request_question(request);
+    assert_string_equal(request->proxy, "SOCKS5h://me:secret@P.example:1081");
+    assert_true(question.is_tls_unverified);
+    assert_string_equal(question.proxy_scheme, "socks5h");
+    assert_string_equal(question.proxy_host, "p.example");
+    assert_int_equal(question.proxy_port, 1081);
     request_destroy(request);
-    fetch.proxy = wire_str_of("socks4://p");
-    assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "proxy must be");
-    config.allow_client_proxy = config.allow_insecure = false;
+    const char *none[] = {"socks4://p", "p:1", "http://", "http:/p", "ftp://p", "http://p/\n"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        fetch.proxy = wire_str_of(none[i]);
+        assert_refused(&fetch, FETCHPOOL_BAD_REQUEST, "proxy must be");
+    }
+}
+
+static void an_identity_has_one_name_and_another_has_another(void **state)
+{
+    (void)state;
+    uint8_t salt[REQUEST_SALT_BYTES] = {1}, other_salt[REQUEST_SALT_BYTES] = {2};
+    char names[4][REQUEST_IDENTITY_BYTES];
+    struct wire_fetch fetch = a_get();
+    fetch.tls.cert = wire_str_of("pem");
+    fetch.tls.key = wire_str_of("key");
+    struct request *request = made(&fetch), *same = made(&fetch);
+    fetch.tls.key = wire_str_of("ke");
+    fetch.tls.cert = wire_str_of("pemy");
+    struct request *other = made(&fetch);
+    assert_int_equal(request_identity(request, salt, names[0]), 0);
+    assert_int_equal(request_identity(same, salt, names[1]), 0);
+    assert_int_equal(request_identity(other, salt, names[2]), 0);
+    assert_int_equal(request_identity(request, other_salt, names[3]), 0);
+    assert_int_equal(strlen(names[0]), REQUEST_IDENTITY_BYTES - 1);
+    assert_string_equal(names[0], names[1]);
+    assert_string_not_equal(names[0], names[2]);
+    assert_string_not_equal(names[0], names[3]);
+    request_destroy(request);
+    request_destroy(same);
+    request_destroy(other);
+}
+
+static void credentials_that_hold_for_a_connection_are_known(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name, *value;
+        bool binds;
+    } cases[] = {
+        {"Authorization", "NTLM TlRMTVNTUAAB", true}, {"authorization", "negotiate YII", true},
+        {"AUTHORIZATION", "Negotiate", true},         {"Authorization", "Kerberos\tx", true},
+        {"Authorization", "Bearer NTLM", false},      {"Authorization", "NTLMv2 x", false},
+        {"Authorization", "Basic Zm9v", false},       {"X-Authorization", "NTLM x", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct wire_field field = {wire_str_of(cases[i].name), wire_str_of(cases[i].value)};
+        struct wire_fetch fetch = a_get();
+        fetch.fields = &field;
+        fetch.field_count = 1;
+        struct request *request = made(&fetch);
+        assert_int_equal(request_binds_connection(request), cases[i].binds);
+        request_destroy(request);
+    }
 }
 
 static void certificates_and_keys_go_together_and_carry_an_identity(void **state)
@@ -438,7 +505,10 @@ int main(void)
         cmocka_unit_test(many_and_large_fields_are_refused_by_name),
         cmocka_unit_test(methods_are_tokens),
         cmocka_unit_test(bounds_are_said_with_their_numbers),
-        cmocka_unit_test(what_the_configuration_forbids_is_denied),
+        cmocka_unit_test(what_a_policy_is_asked_about_is_what_will_be_sent),
+        cmocka_unit_test(a_proxy_of_the_clients_choice_is_taken_apart),
+        cmocka_unit_test(an_identity_has_one_name_and_another_has_another),
+        cmocka_unit_test(credentials_that_hold_for_a_connection_are_known),
         cmocka_unit_test(certificates_and_keys_go_together_and_carry_an_identity),
         cmocka_unit_test(a_stream_is_bounded_by_what_its_client_says),
         cmocka_unit_test(without_stream_a_window_has_no_effect),

@@ -176,6 +176,18 @@ static void beyond_the_limit_of_all_the_oldest_of_the_largest_user_goes(void **s
     assert_evicted(0, first, "paused_memory_total", TOTAL_BYTES);
 }
 
+static void a_limit_of_a_users_own_holds_instead(void **state)
+{
+    (void)state;
+    clients[1].group.most_user_bytes = 300;
+    clients[2].group.most_user_bytes = USER_BYTES + 200;
+    struct stream *his = stalled(0, 1, 301);
+    stalled(1, 2, USER_BYTES + 200);
+    sweep();
+    assert_int_equal(evicted_count, 1);
+    assert_evicted(0, his, "paused_memory", 300);
+}
+
 static void one_alone_that_holds_too_much_goes(void **state)
 {
     (void)state;
@@ -375,6 +387,7 @@ int main(void)
         TEST(up_to_the_limits_nobody_goes),
         TEST(the_oldest_go_first_and_only_as_many_as_must),
         TEST(a_users_excess_costs_nobody_else),
+        TEST(a_limit_of_a_users_own_holds_instead),
         TEST(beyond_the_limit_of_all_the_oldest_of_the_largest_user_goes),
         TEST(one_alone_that_holds_too_much_goes),
         TEST(those_that_hold_nothing_are_left_alone),

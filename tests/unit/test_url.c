@@ -42,6 +42,18 @@ static void good_urls_are_normalized(void **state)
                   "http://xn--bcher-kva.example/", "http://xn--bcher-kva.example");
 }
 
+/* libcurl decodes a host after it has looked for numbers in it, and reads the outcome once more. */
+static void a_number_that_is_encoded_is_the_address_that_it_is_connected_to(void **state)
+{
+    (void)state;
+    assert_parsed("http://%356/", "http://0.0.0.56/", "http://0.0.0.56");
+    assert_parsed("http://%32130706433:81/", "http://127.0.0.1:81/", "http://127.0.0.1:81");
+    assert_parsed("https://0%787f000001/", "https://127.0.0.1/", "https://127.0.0.1");
+    assert_parsed("http://\xef\xbc\x91"
+                  "27.1/",
+                  "http://127.0.0.1/", "http://127.0.0.1");
+}
+
 static void assert_refused(struct wire_str text, const char *sentence)
 {
     struct url url;
@@ -157,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_urls_are_normalized),
+        cmocka_unit_test(a_number_that_is_encoded_is_the_address_that_it_is_connected_to),
         cmocka_unit_test(other_urls_are_refused_with_the_reason),
         cmocka_unit_test(a_location_is_resolved_from_where_it_was_said),
         cmocka_unit_test(a_host_field_agrees_or_not),

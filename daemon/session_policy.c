@@ -1,0 +1,58 @@
+/* session_policy: which policy holds for a session's user, and what is said of its verdicts. */
+#include "session_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NS_PER_MS 1000000
+
+/* The default one holds where the groups cannot be had, and the session is not kept. */
+int session_find_policy(struct session *session)
+{
+    const struct config *config = session->set->fetches->config;
+    struct conn_peer peer = conn_get_peer(session->conn);
+    gid_t *groups;
+    size_t count;
+    int result = conn_get_groups(session->conn, &groups, &count);
+    struct policy_subject subject = {peer.uid, peer.gid, groups, count};
+    session->policy = policy_find(config, &subject);
+    free(groups);
+    return result;
+}
+
+/* The rule without what came from outside. */
+static void name_topic(const struct policy_verdict *verdict, char *out_topic, size_t size)
+{
+    const char *address = strstr(verdict->rule, ", address ");
+    size_t length = address ? (size_t)(address - verdict->rule) : strlen(verdict->rule);
+    snprintf(out_topic, size, "%.*s", (int)length, verdict->rule);
+}
+
+void session_log_verdict(const struct session *session, const struct request *request,
+                         const struct policy_verdict *verdict)
+{
+    struct session_set *set = session->set;
+    struct conn_peer peer = conn_get_peer(session->conn);
+    char topic[sizeof verdict->rule];
+    struct offence offence = {.uid = peer.uid, .pid = peer.pid, .topic = topic};
+    struct wire_why what;
+    name_topic(verdict, topic, sizeof topic);
+    if (verdict->answer == POLICY_DENIED) {
+        set->fetches->stats->requests_denied++;
+        wire_why_set(&what, "a request for %s was denied by %s", request->url.origin,
+                     verdict->rule);
+    } else {
+        set->fetches->stats->requests_reported++;
+        wire_why_set(&what, "a request for %s would be denied by %s (mode = report)",
+                     request->url.origin, verdict->rule);
+    }
+    offence_log_write(set->offences, uv_hrtime() / NS_PER_MS, &offence, what.text);
+}
+
+bool session_sees_all(const struct session *session)
+{
+    uid_t uid = conn_get_peer(session->conn).uid;
+    return uid == 0 || uid == geteuid();
+}
