@@ -49,13 +49,13 @@ struct config_policy {
     int line;                                /* of its section; 0: the file has none */
     bool is_given[CONFIG_SECTION_KEYS_MOST]; /* which of config_policy_keys the file has */
     bool is_reported; /* mode = report: what it denies is allowed, and logged */
+    bool is_isolated; /* isolate = user: each user has connections of their own */
+    bool tls_insecure;
     struct config_ids users, groups;
     struct url_rule_list allow, deny; /* no allow: everything */
     struct network_list networks_allow, networks_deny;
     struct url_rule_list proxies;     /* that a client may choose */
     struct url_rule_list credentials; /* the origins whose headers its users get */
-    bool tls_insecure;
-    bool is_isolated; /* isolate = user: each user has connections of their own */
 
     uint64_t running_per_user;
     uint64_t queue;

@@ -9,13 +9,8 @@
 
 #define OFFENCE_PAUSE_MS 60000
 
-struct offender_key {
-    uid_t uid;
-    uint32_t topic; /* its hash */
-};
-
 struct offender {
-    struct offender_key key;
+    uint64_t key; /* the user, and the topic's hash below it */
     uint64_t written_ms;
     uint64_t left_out;
     UT_hash_handle hh;
@@ -53,7 +48,7 @@ static uint32_t hash_of(const char *topic)
 
 static void write_line(const struct offender *offender, pid_t pid, const char *what)
 {
-    unsigned uid = (unsigned)offender->key.uid;
+    unsigned uid = (unsigned)(offender->key >> 32);
     if (offender->left_out > 0)
         log_write(LOG_LEVEL_WARNING, "client pid %d, uid %u: %s (%llu more since the last)",
                   (int)pid, uid, what, (unsigned long long)offender->left_out);
@@ -62,12 +57,12 @@ static void write_line(const struct offender *offender, pid_t pid, const char *w
 }
 
 /* NULL without memory. */
-static struct offender *add(struct offence_log *offences, const struct offender_key *key)
+static struct offender *add(struct offence_log *offences, uint64_t key)
 {
     struct offender *offender = calloc(1, sizeof *offender);
     if (!offender)
         return NULL;
-    offender->key = *key;
+    offender->key = key;
     HASH_ADD(hh, offences->by_key, key, sizeof offender->key, offender);
     if (offender->hh.tbl)
         return offender;
@@ -79,14 +74,14 @@ void offence_log_write(struct offence_log *offences, uint64_t now_ms, const stru
                        const char *what)
 {
     struct offender *offender;
-    struct offender_key key = {.uid = offence->uid, .topic = hash_of(offence->topic)};
+    uint64_t key = (uint64_t)offence->uid << 32 | hash_of(offence->topic);
     HASH_FIND(hh, offences->by_key, &key, sizeof key, offender);
     if (offender && now_ms - offender->written_ms < OFFENCE_PAUSE_MS) {
         offender->left_out++;
         return;
     }
     if (!offender)
-        offender = add(offences, &key);
+        offender = add(offences, key);
     if (!offender)
         return; /* the line is lost, nothing else */
     write_line(offender, offence->pid, what);

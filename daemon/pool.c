@@ -112,7 +112,7 @@ static void on_at_once(uv_idle_t *idle)
  * Those beyond this time are left for the next turn of the loop, which finds their sockets ready
  * still, so that nothing else waits for all of them.
  */
-#define HANDSHAKES_PER_TURN_NS (10 * NS_PER_MS)
+#define HANDSHAKES_PER_TURN_NS ((uint64_t)10 * NS_PER_MS)
 
 static void shake_hands(struct pool *pool, struct pool_socket *sock, int curl_flags)
 {

@@ -9,7 +9,7 @@
 #include <utlist.h>
 
 /* In one turn of the loop; the one that goes beyond it is the last. */
-#define LANE_PER_TURN_NS (10 * NS_PER_MS)
+#define LANE_PER_TURN_NS ((uint64_t)10 * NS_PER_MS)
 
 void pool_lane_leave(struct pool *pool, struct pool_socket *sock)
 {

@@ -25,20 +25,20 @@ struct request {
     bool has_upload;     /* its body comes in pieces, from elsewhere */
     bool asks_not_first; /* its origin does not want to be asked whether it takes the upload */
     bool is_streamed;    /* the answer's body goes out in pieces */
+    bool wants_decoding;
+    bool is_tls_unverified;
+    bool is_proxy_clients; /* not the configuration's: then with the three that follow */
+    uint16_t proxy_port;
+    const char *proxy_scheme; /* "http", "https" or "socks5h" */
+    char *proxy_host;
+    char *proxy; /* NULL: none */
 
     char *tls_ca, *tls_cert, *tls_key; /* PEM; NULL: none */
     char *tls_server_name;             /* NULL: the URL's host */
-    bool is_tls_unverified;
-    char *proxy;              /* NULL: none */
-    bool is_proxy_clients;    /* not the configuration's: then with the three that follow */
-    const char *proxy_scheme; /* "http", "https" or "socks5h" */
-    char *proxy_host;
-    uint16_t proxy_port;
-    char *tag; /* NULL: none */
+    char *tag;                         /* NULL: none */
 
     enum wire_http http;
     enum wire_retry retry;
-    bool wants_decoding;
     uint64_t max_body_bytes;
     uint64_t redirects_left;
 
