@@ -1,7 +1,6 @@
 /* request: see request.h. */
 #include "request.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +11,6 @@
 
 /* Far more than any method has; the longest that is registered has 17. */
 #define MOST_METHOD_BYTES 64
-
-/* RFC 1035, 2.3.4, without the dot at its end. */
-#define MOST_HOST_BYTES 253
 
 static bool is_one_of(const char *word, const char *const *words)
 {
@@ -32,13 +28,7 @@ int request_code_of(int result)
     return result == 0 ? 0 : result == -ENOMEM ? FETCHPOOL_BUSY : FETCHPOOL_BAD_REQUEST;
 }
 
-static int refuse(int code, struct wire_why *why, const char *sentence)
-{
-    wire_why_set(why, "%s", sentence);
-    return code;
-}
-
-static int copy_str(char **out_text, struct wire_str str)
+int request_copy_str(char **out_text, struct wire_str str)
 {
     if (!str.data)
         return 0;
@@ -62,7 +52,7 @@ static int take_method(struct request *request, struct wire_str method, struct w
     if (wire_str_is(text, "CONNECT"))
         return wire_why_set(why, "method CONNECT is not allowed: it would turn the shared "
                                  "connection into a tunnel");
-    return copy_str(&request->method, text);
+    return request_copy_str(&request->method, text);
 }
 
 static int take_field(struct request *request, const struct wire_field *field, struct wire_why *why)
@@ -142,112 +132,6 @@ static int take_stream(struct request *request, const struct wire_fetch *fetch,
     return 0;
 }
 
-/* ---- TLS and proxy -------------------------------------------------------------------------- */
-
-static int check_pem(struct wire_str pem, const char *key, const struct config *config,
-                     struct wire_why *why)
-{
-    if (pem.length > config->max_pem_bytes)
-        wire_why_set(why, "%s is %zu bytes long; at most %zu are allowed", key, pem.length,
-                     (size_t)config->max_pem_bytes);
-    else if (pem.data && memchr(pem.data, '\0', pem.length))
-        wire_why_set(why, "%s must be PEM text", key);
-    else
-        return 0;
-    return FETCHPOOL_BAD_REQUEST;
-}
-
-static int check_server_name(struct wire_str name, struct wire_why *why)
-{
-    bool is_name = name.length > 0 && name.length <= MOST_HOST_BYTES && name.data[0] != '.';
-    for (size_t i = 0; i < name.length; i++) {
-        unsigned char byte = (unsigned char)name.data[i];
-        is_name &= isalnum(byte) || byte == '.' || byte == '-' || byte == '_';
-    }
-    if (!name.data || is_name)
-        return 0;
-    return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.server_name is not a host name");
-}
-
-static int check_tls(const struct wire_tls *tls, const struct config *config, struct wire_why *why)
-{
-    if (!tls->cert.data != !tls->key.data)
-        return refuse(FETCHPOOL_BAD_REQUEST, why, "tls.cert and tls.key are needed together");
-    int code = check_pem(tls->ca, "tls.ca", config, why);
-    if (code == 0)
-        code = check_pem(tls->cert, "tls.cert", config, why);
-    if (code == 0)
-        code = check_pem(tls->key, "tls.key", config, why);
-    return code == 0 ? check_server_name(tls->server_name, why) : code;
-}
-
-static int copy_tls(struct request *request, const struct wire_tls *tls)
-{
-    request->is_tls_unverified = tls->no_verify;
-    int result = copy_str(&request->tls_ca, tls->ca);
-    if (result == 0)
-        result = copy_str(&request->tls_cert, tls->cert);
-    if (result == 0)
-        result = copy_str(&request->tls_key, tls->key);
-    if (result == 0)
-        result = copy_str(&request->tls_server_name, tls->server_name);
-    return result;
-}
-
-/* Longer than any host name with its port. */
-#define AUTHORITY_BYTES 300
-
-/* The static name of its scheme; NULL if it is none that a proxy may have. */
-static const char *proxy_scheme_of(struct wire_str proxy)
-{
-    static const char *const schemes[] = {"http", "https", "socks5h"};
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        size_t length = strlen(schemes[i]);
-        if (proxy.length > length + 3 && strncasecmp(proxy.data, schemes[i], length) == 0 &&
-            memcmp(proxy.data + length, "://", 3) == 0)
-            return schemes[i];
-    }
-    return NULL;
-}
-
-/* 0; -EINVAL if it is no proxy's URL; -ENOMEM. */
-static int take_proxy_parts(struct request *request, struct wire_str proxy)
-{
-    char authority[AUTHORITY_BYTES];
-    for (size_t i = 0; i < proxy.length; i++) {
-        if ((unsigned char)proxy.data[i] <= 0x20 || proxy.data[i] == 0x7f)
-            return -EINVAL;
-    }
-    request->proxy_scheme = proxy_scheme_of(proxy);
-    if (!request->proxy_scheme)
-        return -EINVAL;
-    int result = url_proxy_authority(request->proxy, authority, sizeof authority);
-    char *colon = result == 0 ? strrchr(authority, ':') : NULL;
-    if (!colon)
-        return result == 0 ? -EINVAL : result;
-    *colon = '\0';
-    for (char *byte = authority; *byte; byte++)
-        *byte = (char)tolower((unsigned char)*byte);
-    request->proxy_port = (uint16_t)strtoul(colon + 1, NULL, 10);
-    request->proxy_host = strdup(authority);
-    return request->proxy_host ? 0 : -ENOMEM;
-}
-
-static int take_proxy(struct request *request, struct wire_str proxy, const struct config *config,
-                      struct wire_why *why)
-{
-    if (!proxy.data)
-        return request_code_of(copy_str(&request->proxy, wire_str_of(config->proxy_url)));
-    request->is_proxy_clients = true;
-    if (copy_str(&request->proxy, proxy) < 0)
-        return FETCHPOOL_BUSY;
-    int result = take_proxy_parts(request, proxy);
-    if (result == -EINVAL)
-        return refuse(FETCHPOOL_BAD_REQUEST, why,
-                      "proxy must be an http://, https:// or socks5h:// URL");
-    return request_code_of(result);
-}
-
 /* ---- Numbers -------------------------------------------------------------------------------- */
 
 static int take_duration(uint64_t *member, const char *name, uint64_t asked_ms, uint64_t preset_ms,
@@ -305,18 +189,17 @@ static int take_tag(struct request *request, struct wire_str tag, const struct c
     if (tag.length > config->max_name_bytes)
         return wire_why_set(why, "tag is %zu bytes long; at most %zu are allowed", tag.length,
                             (size_t)config->max_name_bytes);
-    return copy_str(&request->tag, tag);
+    return request_copy_str(&request->tag, tag);
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
-/* What the client may not ask for is said before what it asked for wrongly. */
 static int fill(struct request *request, const struct wire_fetch *fetch,
                 const struct config *config, struct wire_why *why)
 {
-    int code = check_tls(&fetch->tls, config, why);
+    int code = request_check_tls(&fetch->tls, config, why);
     if (code == 0)
-        code = take_proxy(request, fetch->proxy, config, why);
+        code = request_take_proxy(request, fetch->proxy, config, why);
     if (code != 0)
         return code;
     int result = url_parse(&request->url, fetch->url, config->max_url_bytes, why);
@@ -335,7 +218,7 @@ static int fill(struct request *request, const struct wire_fetch *fetch,
     if (result == 0)
         result = take_bounds(request, fetch, config, why);
     if (result == 0)
-        result = copy_tls(request, &fetch->tls);
+        result = request_copy_tls(request, &fetch->tls);
     if (result == 0)
         result = take_tag(request, fetch->tag, config, why);
     return request_code_of(result);

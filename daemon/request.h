@@ -50,8 +50,8 @@ struct request {
 };
 
 /*
- * Checks and copies. Returns 0 and an owned request, or FETCHPOOL_BAD_REQUEST, FETCHPOOL_DENIED or
- * FETCHPOOL_TOO_LARGE with the reason, or FETCHPOOL_BUSY without memory.
+ * Checks and copies. Returns 0 and an owned request, or FETCHPOOL_BAD_REQUEST with the reason, or
+ * FETCHPOOL_BUSY without memory. Whether the client may ask for it is not looked at.
  */
 int request_create(struct request **out_request, const struct wire_fetch *fetch,
                    const struct config *config, struct wire_why *why);
