@@ -57,7 +57,7 @@ static void show_headers(FILE *out, const struct config_origin *origin)
 {
     for (size_t i = 0; i < origin->header_count; i++) {
         const struct config_header *header = &origin->headers[i];
-        fprintf(out, "header = %s: (not shown)", header->name);
+        fprintf(out, "; header = %s: (not shown)", header->name);
         if (header->file_path)
             fprintf(out, " ; with @%s", header->file_path);
         fputc('\n', out);

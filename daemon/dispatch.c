@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "policy.h"
+
 #define NS_PER_MS 1000000
 
 static struct dispatch_ticket *ticket_of(struct admission_ticket *admission)
@@ -174,25 +176,15 @@ static uint64_t most_running(const struct dispatch *dispatch, const struct dispa
     return ticket->policy ? ticket->policy->running_per_user : dispatch->config->running_per_user;
 }
 
-/* Where a number stands that holds for this ticket: "[limits]", or its policy's section. */
-static void name_section(const struct dispatch_ticket *ticket, bool is_own,
-                         struct wire_why *out_name)
-{
-    if (is_own)
-        wire_why_set(out_name, "[policy \"%s\"]", ticket->policy->name);
-    else
-        wire_why_set(out_name, "[limits]");
-}
-
 static int explain(const struct dispatch *dispatch, const struct dispatch_ticket *ticket,
                    int result, struct wire_why *why)
 {
     uint64_t most = most_queued(dispatch, ticket);
-    struct wire_why section;
-    name_section(ticket, most != dispatch->config->queue, &section);
+    char section[POLICY_SECTION_BYTES];
+    policy_name_section(ticket->policy, most != dispatch->config->queue, section);
     if (result == -EBUSY)
         wire_why_set(why, "%llu requests of this user wait already (%s queue)",
-                     (unsigned long long)most, section.text);
+                     (unsigned long long)most, section);
     else
         wire_why_set(why, "the daemon is out of memory");
     return FETCHPOOL_BUSY;
@@ -281,8 +273,8 @@ static void describe_cause(const struct dispatch *dispatch, const struct dispatc
 {
     const struct config *config = dispatch->config;
     uint64_t most = most_running(dispatch, ticket);
-    struct wire_why section;
-    name_section(ticket, most != config->running_per_user, &section);
+    char section[POLICY_SECTION_BYTES];
+    policy_name_section(ticket->policy, most != config->running_per_user, section);
     switch (admission_cause(&dispatch->admission, &ticket->admission)) {
     case ADMISSION_CAUSE_RUNNING:
         wire_why_set(out_why, "%llu requests run ([limits] running)",
@@ -290,7 +282,7 @@ static void describe_cause(const struct dispatch *dispatch, const struct dispatc
         break;
     case ADMISSION_CAUSE_USER:
         wire_why_set(out_why, "%llu requests of this user run (%s running_per_user)",
-                     (unsigned long long)most, section.text);
+                     (unsigned long long)most, section);
         break;
     case ADMISSION_CAUSE_RUNNING_ORIGIN:
         wire_why_set(out_why, "%llu requests run there ([limits] running_per_origin)",

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "config_show.h"
+#include "credential.h"
 #include "listener.h"
 #include "log.h"
 #include "options.h"
@@ -48,6 +49,20 @@ static int read_config(struct config *config, const struct options *options)
     return 0;
 }
 
+/* Prints all that is in force, if a daemon could start with it. */
+static int check(const struct config *config)
+{
+    struct credential_table *credentials;
+    struct wire_why why;
+    if (credential_table_read(&credentials, config, &why) < 0) {
+        log_write(LOG_LEVEL_ERROR, "%s", why.text);
+        return EXIT_FAILURE;
+    }
+    credential_table_destroy(credentials);
+    config_show(stdout, config, policy_built_in_networks());
+    return EXIT_SUCCESS;
+}
+
 static int run(const struct config *config, const struct options *options)
 {
     char *preset = listener_default_path();
@@ -72,12 +87,7 @@ int main(int argc, char **argv)
         return status;
     status = EXIT_FAILURE;
     if (read_config(&config, &options) == 0) {
-        if (options.is_check) {
-            config_show(stdout, &config, policy_built_in_networks());
-            status = EXIT_SUCCESS;
-        } else {
-            status = run(&config, &options);
-        }
+        status = options.is_check ? check(&config) : run(&config, &options);
     }
     config_finish(&config);
     return status;

@@ -205,3 +205,12 @@ bool policy_grants_credentials(const struct config_policy *policy,
 {
     return url_rule_list_find(&policy->credentials, url) != NULL;
 }
+
+void policy_name_section(const struct config_policy *policy, bool is_own,
+                         char out_text[POLICY_SECTION_BYTES])
+{
+    if (policy && is_own)
+        snprintf(out_text, POLICY_SECTION_BYTES, "[policy \"%s\"]", policy->name);
+    else
+        snprintf(out_text, POLICY_SECTION_BYTES, "[limits]");
+}

@@ -74,6 +74,12 @@ enum policy_answer policy_ask_address(const struct config_policy *policy,
 /* The networks that are denied whatever networks_deny says. */
 const struct network_list *policy_built_in_networks(void);
 
+/* Where a limit stands that holds for its users: "[limits]", or, if it is the policy's own,
+ * [policy "name"]. For sentences. */
+#define POLICY_SECTION_BYTES 80
+void policy_name_section(const struct config_policy *policy, bool is_own,
+                         char out_text[POLICY_SECTION_BYTES]);
+
 /* Do its users get the credentials that the daemon holds for this origin ([origin] header)? */
 bool policy_grants_credentials(const struct config_policy *policy,
                                const struct url_rule_subject *url);

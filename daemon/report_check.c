@@ -25,6 +25,16 @@ static const char *rule_of(const struct policy_verdict *verdict)
     return behind ? behind + 3 : verdict->rule;
 }
 
+/* It stands beside it already. */
+static struct policy_verdict without_address(const struct policy_verdict *verdict)
+{
+    struct policy_verdict shorter = *verdict;
+    char *address = strstr(shorter.rule, ", address ");
+    if (address)
+        *address = '\0';
+    return shorter;
+}
+
 static void put_verdict(struct buffer *out, const struct policy_verdict *verdict)
 {
     report_put_text(out, "verdict", answer_name(verdict->answer));
@@ -62,9 +72,10 @@ void report_check(struct buffer *out, const struct fetch_check *check, const cha
     for (size_t i = 0; i < check->count; i++) {
         char text[NETWORK_TEXT_BYTES];
         print_address(text, sizeof text, &check->addresses[i].address);
+        struct policy_verdict verdict = without_address(&check->addresses[i].verdict);
         wire_put_map(out, 3);
         report_put_text(out, "address", text);
-        put_verdict(out, &check->addresses[i].verdict);
+        put_verdict(out, &verdict);
     }
 }
 
@@ -83,8 +94,9 @@ void report_check_text(struct buffer *out, const struct fetch_check *check, cons
     for (size_t i = 0; i < check->count; i++) {
         char text[NETWORK_TEXT_BYTES];
         print_address(text, sizeof text, &check->addresses[i].address);
+        struct policy_verdict verdict = without_address(&check->addresses[i].verdict);
         buffer_append_format(out, "%s ", text);
-        append_verdict(out, &check->addresses[i].verdict);
+        append_verdict(out, &verdict);
         buffer_append_text(out, "\n");
     }
 }

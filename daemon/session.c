@@ -116,12 +116,16 @@ static void on_request_query(struct session *session, const struct wire_message 
         session_reply_query(session, message->id, method);
 }
 
-/* Its user has too many sessions: this one ends with its first request. */
+/* Its user has too many sessions: this one ends with its first request that asks for anything. */
 static void turn_away(struct session *session, uint32_t id)
 {
+    const struct config *config = session->set->fetches->config;
+    char section[POLICY_SECTION_BYTES];
     struct wire_why why;
-    wire_why_set(&why, "this user has %zu connections already (clients_per_user of policy \"%s\")",
-                 session_most_of_user(session), session->policy->name);
+    policy_name_section(session->policy,
+                        session->policy->clients_per_user != config->clients_per_user, section);
+    wire_why_set(&why, "this user has %zu connections already (%s clients_per_user)",
+                 session_most_of_user(session), section);
     session_refuse_fetch(session, id, FETCHPOOL_BUSY, why.text);
     session_close(session);
 }
@@ -130,8 +134,8 @@ static void on_request(struct session *session, const struct wire_message *messa
 {
     struct wire_why why;
     session->requests++;
-    if (session->is_surplus) {
-        turn_away(session, message->id);
+    if (session->is_surplus && !wire_str_is(message->method, "hello")) {
+        turn_away(session, message->id); /* and not what introduces it */
         return;
     }
     if (session_find_call(session, message->id)) {

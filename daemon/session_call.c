@@ -278,16 +278,19 @@ void session_refuse_fetch(struct session *session, uint32_t id, int code, const 
 /* 0, or the code of the refusal. */
 static int check_place(const struct session *session, struct wire_why *why)
 {
+    const struct config *config = session->set->fetches->config;
+    char section[POLICY_SECTION_BYTES];
     if (session->set->is_draining) {
         wire_why_set(why, "the daemon is shutting down");
         return FETCHPOOL_SHUTTING_DOWN;
     }
     if (HASH_COUNT(session->calls) < most_calls(session))
         return 0;
-    wire_why_set(why,
-                 "%zu requests run on this connection already (requests_per_client of policy "
-                 "\"%s\")",
-                 most_calls(session), session->policy->name);
+    policy_name_section(session->policy,
+                        session->policy->requests_per_client != config->requests_per_client,
+                        section);
+    wire_why_set(why, "%zu requests run on this connection already (%s requests_per_client)",
+                 most_calls(session), section);
     return FETCHPOOL_BUSY;
 }
 

@@ -154,6 +154,9 @@ static int parse_methods(struct url_rule *rule, const char **text, char *out_why
         if (strspn(c, METHOD_BYTES) != length)
             return url_rule_refuse(out_why, "\"%.*s\" is not an HTTP method",
                                    (int)(length < 80 ? length : 80), c);
+        if (strcspn(c, "abcdefghijklmnopqrstuvwxyz") < length)
+            return url_rule_refuse(out_why, "\"%.*s\": methods are written in capitals",
+                                   (int)(length < 80 ? length : 80), c);
         if (!rule->methods)
             rule->methods = to = calloc(1, strlen(c) + 1);
         if (!to)

@@ -26,7 +26,12 @@ static const char head[] =
 static const char origins[] =
     "# [origin]\n\n"
     "A section *[origin \"https://HOST\"]* for each origin of which more is to be said, named by "
-    "scheme, host and, if it is not the scheme's own, port.\n\n";
+    "scheme, host and, if it is not the scheme's own, port.\n\n"
+    "A file that *header* names must be readable by the daemon's user, and should be by nobody "
+    "else. If it cannot be read, the daemon does not start, and stays with what it has at SIGHUP; "
+    "*--check* does not read it. Line ends at its end do not count. These fields are not sent "
+    "with TRACE, where a redirect of another origin leads here, or if the client brings a proxy, "
+    "authorities or a server name of its own, or asks not to verify.\n\n";
 
 static const char policies[] =
     "# [policy]\n\n"
@@ -34,7 +39,15 @@ static const char policies[] =
     "first one in the file that names a user, or a group of the user's, holds for all that this "
     "user asks; each names somebody. Only *[policy \"default\"]* names nobody: it holds for "
     "everybody else, and is there even if the file has none, with all keys at their defaults. "
-    "Users, groups, networks, rules, proxies and credentials may be given often, and add up.\n\n";
+    "Users, groups, networks, rules, proxies and credentials may be given often, and add up.\n\n"
+    "Methods in rules are compared as they are sent: in capitals. Host names are ASCII, others in "
+    "their xn-- form. A policy that has *networks\\_allow* denies all that no network of it "
+    "holds, IPv6 included: an exception to *networks\\_deny* takes 0.0.0.0/0 and ::/0 beside "
+    "it.\n\n"
+    "*mode* = _report_ allows all that the policy would deny: the built-in networks, certificates "
+    "that are not verified and proxies of the client's included. It is for a trial, with users "
+    "who are trusted.\n\n"
+    "*fetchpool check* _URL_ tells a user what holds for a request, and by which rule.\n\n";
 
 static const char foot[] = "# EXAMPLE\n\n"
                            "```\n"

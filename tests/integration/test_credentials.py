@@ -366,8 +366,8 @@ def test_check_of_the_configuration_does_not_show_them(token, tmp_path):
         "header": [bearer(token), "X-Key: words-of-hush"]}})
     done = run("--check", "--config", config)
     assert done.returncode == 0, done.stderr
-    assert "header = Authorization: (not shown)" in done.stdout
-    assert "header = X-Key: (not shown)" in done.stdout
+    assert "; header = Authorization: (not shown)" in done.stdout
+    assert "; header = X-Key: (not shown)" in done.stdout
     assert TOKEN not in done.stdout + done.stderr and "words-of-hush" not in done.stdout + done.stderr
 
 

@@ -263,10 +263,10 @@ def test_an_answer_that_is_slow_over_a_connection_that_lives_is_not_ended_by_pin
     """The pings have to get onto the wire, or nobody can answer them."""
     def script(arrival):
         if arrival.target == "/slow":
-            arrival.origin.released.wait(3 * scaled(1))
+            arrival.origin.released.wait(5 * scaled(1))
         answer_with_target(arrival)
 
-    daemon = start_daemon({"pool": {"h2_ping_timeout": f"{ms(2)}ms"}})
+    daemon = start_daemon({"pool": {"h2_ping_timeout": f"{ms(4)}ms"}})
     with StreamsOrigin(authority.server, script) as origin:
         client = daemon.client(20)
         if is_warm:

@@ -901,7 +901,7 @@ def test_clients_per_user_of_a_policy_holds_for_its_users_alone(start):
         assert client.call("ping") == "pong"
     error = client_of(daemon, ALICE).refused_call("ping")
     assert error.code == 100
-    assert 'clients_per_user of policy "jobs"' in error.message and "2" in error.message
+    assert '[policy "jobs"] clients_per_user' in error.message and "2" in error.message
     assert [client_of(daemon, BOB).call("ping") for _ in range(5)] == ["pong"] * 5
 
 

@@ -921,8 +921,8 @@ static void values_of_headers_are_not_shown(void **state)
     load_good(&config, SECTION "header = Authorization: Bearer @/etc/api.token\n"
                                "header = X-Key: SECRET\n");
     show(&config, text, sizeof text);
-    assert_non_null(strstr(text, "\nheader = Authorization: (not shown) ; with @/etc/api.token\n"
-                                 "header = X-Key: (not shown)\n"));
+    assert_non_null(strstr(text, "\n; header = Authorization: (not shown) ; with @/etc/api.token\n"
+                                 "; header = X-Key: (not shown)\n"));
     assert_null(strstr(text, "SECRET"));
     assert_null(strstr(text, "Bearer"));
     config_finish(&config);
