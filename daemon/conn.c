@@ -142,6 +142,12 @@ static bool may_hand_up(struct conn *conn)
     return !conn->is_paused && !conn->is_sated && !conn->is_choked;
 }
 
+static bool is_sated(const struct conn *conn)
+{
+    return conn->handed_up >= MESSAGES_PER_TURN ||
+           conn->shared->handed_up_ns >= CONN_MESSAGES_PER_TURN_NS;
+}
+
 /*
  * Hands up every whole message of these bytes while somebody wants them. Returns how many bytes
  * were taken. A handler may pause, close or abort the conn.
@@ -149,6 +155,8 @@ static bool may_hand_up(struct conn *conn)
 static size_t hand_up(struct conn *conn, const uint8_t *bytes, size_t length)
 {
     size_t taken = 0;
+    if (length > 0 && conn->shared->handed_up_ns >= CONN_MESSAGES_PER_TURN_NS)
+        conn_sate(conn);
     while (is_live(conn) && may_hand_up(conn) && taken < length) {
         size_t whole;
         struct framer_fault what;
@@ -159,12 +167,15 @@ static size_t hand_up(struct conn *conn, const uint8_t *bytes, size_t length)
             fault(conn, &what);
         if (result != FRAMER_WHOLE)
             break;
+        uint64_t begun_ns = uv_hrtime();
         if (conn->framer.dialect == FRAMER_TEXT)
             hand_up_line(conn, bytes + taken, whole);
         else
             conn->events->on_message(conn->ctx, bytes + taken, whole);
+        conn->shared->handed_up_ns += uv_hrtime() - begun_ns;
         taken += whole;
-        if (++conn->handed_up >= MESSAGES_PER_TURN && taken < length)
+        conn->handed_up++;
+        if (is_sated(conn) && taken < length)
             conn_sate(conn);
     }
     return taken;

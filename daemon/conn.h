@@ -53,14 +53,15 @@ struct conn_events {
 #define CONN_READ_BYTES 65536
 struct conn_shared {
     uv_loop_t *loop;
-    uv_timer_t sweep;     /* looks after those that libuv says nothing of */
-    struct conn *watched; /* these */
-    uv_prepare_t before;  /* the loop waits: what was written is sent */
-    uv_check_t after;     /* the loop has waited: the same */
-    struct conn *unsent;  /* those that have something to send */
-    uv_idle_t next_turn;  /* runs while there are sated ones */
-    struct conn *sated;   /* those that have had their share of this turn */
-    struct buffer spare;  /* an output buffer that nobody uses now */
+    uv_timer_t sweep;      /* looks after those that libuv says nothing of */
+    struct conn *watched;  /* these */
+    uv_prepare_t before;   /* the loop waits: what was written is sent */
+    uv_check_t after;      /* the loop has waited: the same */
+    struct conn *unsent;   /* those that have something to send */
+    uv_idle_t next_turn;   /* runs while there are sated ones */
+    struct conn *sated;    /* those that have had their share of this turn */
+    uint64_t handed_up_ns; /* time that messages have taken in this turn */
+    struct buffer spare;   /* an output buffer that nobody uses now */
     uint64_t frame_timeout_ms;
     uint64_t max_message_bytes;
     uint64_t max_line_bytes;

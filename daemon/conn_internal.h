@@ -3,6 +3,10 @@
 
 #include "conn.h"
 
+/* Time for the messages of all conns in one turn of the loop: checking one of 16 KiB against rules
+ * can take a millisecond, and there may be thousands. */
+#define CONN_MESSAGES_PER_TURN_NS ((uint64_t)10 * 1000 * 1000)
+
 enum conn_state { CONN_OPEN, CONN_HALF_OPEN, CONN_FLUSHING, CONN_CLOSED };
 
 struct conn {

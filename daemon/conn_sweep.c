@@ -89,13 +89,16 @@ static void on_next_turn(uv_idle_t *idle)
     struct conn_shared *shared = idle->data;
     struct conn *last = shared->sated ? shared->sated->sated_prev : NULL;
     uv_idle_stop(idle);
-    while (shared->sated) {
+    shared->handed_up_ns = 0;
+    while (shared->sated && shared->handed_up_ns < CONN_MESSAGES_PER_TURN_NS) {
         struct conn *conn = shared->sated;
         set_sated(conn, false);
         conn_go_on(conn);
         if (conn == last)
             break;
     }
+    if (shared->sated)
+        uv_idle_start(idle, on_next_turn);
 }
 
 void conn_sate(struct conn *conn)
@@ -111,7 +114,9 @@ void conn_forget_sated(struct conn *conn)
 
 static void on_before(uv_prepare_t *prepare)
 {
-    conn_send_unsent(prepare->data);
+    struct conn_shared *shared = prepare->data;
+    conn_send_unsent(shared);
+    shared->handed_up_ns = 0; /* a new turn */
 }
 
 static void on_after(uv_check_t *check)

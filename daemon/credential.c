@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "request_field.h"
 #include "url.h"
 
 struct credential {
@@ -102,6 +103,11 @@ static int add_field(struct credential *credential, const struct config_header *
     if (result == 0)
         result = check(buffer, length, header, why);
     struct wire_str value = {.data = buffer, .length = length};
+    if (result == 0 && request_field_binds_connection(wire_str_of(header->name), value))
+        result = wire_why_set(why,
+                              "header %s: such credentials hold for a connection, and those are "
+                              "shared",
+                              header->name);
     if (result == 0)
         result = field_list_add(&credential->fields, wire_str_of(header->name), value);
     if (result == -EMSGSIZE)

@@ -103,6 +103,7 @@ static int enter(struct fetch *fetch, struct wire_why *why)
     fetch->ticket.want.guard = fetch->policy ? &fetch->guard : NULL;
     if (fetch->check)
         fetch->ticket.want.choice = POOL_NEW; /* of which nothing comes */
+    fetch->ticket.want.only_looks_up = fetch->check != NULL;
     fetch->ticket.want.is_proxied = request->proxy != NULL;
     return dispatch_enter(fetch->context->dispatch, &fetch->ticket, fetch->flow.stall.group->uid,
                           why);

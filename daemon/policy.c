@@ -69,6 +69,7 @@ const struct config_policy *policy_find(const struct config *config,
 static enum policy_answer allow(struct policy_verdict *verdict)
 {
     verdict->rule[0] = '\0';
+    verdict->topic_length = 0;
     return verdict->answer = POLICY_ALLOWED;
 }
 
@@ -83,7 +84,20 @@ deny(const struct config_policy *policy, struct policy_verdict *verdict, const c
         vsnprintf(verdict->rule + length, sizeof verdict->rule - (size_t)length, format, arguments);
         va_end(arguments);
     }
+    verdict->topic_length = strlen(verdict->rule);
     return verdict->answer = policy->is_reported ? POLICY_REPORTED : POLICY_DENIED;
+}
+
+/* What follows came from outside. */
+__attribute__((format(printf, 2, 3))) static enum policy_answer add(struct policy_verdict *verdict,
+                                                                    const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(verdict->rule + verdict->topic_length, sizeof verdict->rule - verdict->topic_length,
+              format, arguments);
+    va_end(arguments);
+    return verdict->answer;
 }
 
 /* ---- Addresses ------------------------------------------------------------------------------ */
@@ -102,8 +116,8 @@ static enum policy_answer deny_address(const struct config_policy *policy,
     bool has_outer = network_address_outer(&outer, address);
     if (has_outer)
         network_address_print(outer_text, sizeof outer_text, &outer);
-    return deny(policy, verdict, "networks_deny = %s%s, address %s%s%s", network_text, origin, text,
-                has_outer ? " inside " : "", outer_text);
+    deny(policy, verdict, "networks_deny = %s%s", network_text, origin);
+    return add(verdict, ", address %s%s%s", text, has_outer ? " inside " : "", outer_text);
 }
 
 static enum policy_answer deny_unlisted(const struct config_policy *policy,
@@ -112,7 +126,8 @@ static enum policy_answer deny_unlisted(const struct config_policy *policy,
 {
     char text[NETWORK_TEXT_BYTES];
     network_address_print(text, sizeof text, address);
-    return deny(policy, verdict, "no network of networks_allow holds it, address %s", text);
+    deny(policy, verdict, "no network of networks_allow holds it");
+    return add(verdict, ", address %s", text);
 }
 
 static bool is_smaller(const struct network *network, const struct network *other)
@@ -181,22 +196,45 @@ static bool has_denied_proxy(const struct config_policy *policy,
                                      request->proxy_port);
 }
 
+static enum policy_answer ask_rules(const struct config_policy *policy,
+                                    const struct url_rule_subject *url,
+                                    struct policy_verdict *verdict)
+{
+    const struct url_rule *rule = url_rule_list_find(&policy->deny, url);
+    if (rule)
+        return deny(policy, verdict, "deny = %s", url_rule_text(rule));
+    if (policy->allow.count > 0 && !url_rule_list_find(&policy->allow, url))
+        return deny(policy, verdict, "no allow rule matches");
+    return allow(verdict);
+}
+
+static enum policy_answer deny_proxy(const struct config_policy *policy,
+                                     const struct policy_request *request,
+                                     struct policy_verdict *verdict)
+{
+    deny(policy, verdict, "proxies: no rule matches");
+    return add(verdict, " proxy %s://%.200s:%u", request->proxy_scheme, request->proxy_host,
+               request->proxy_port);
+}
+
 enum policy_answer policy_ask_request(const struct config_policy *policy,
                                       const struct policy_request *request,
                                       struct policy_verdict *out_verdict)
 {
-    const struct url_rule *rule = url_rule_list_find(&policy->deny, &request->url);
-    if (rule)
-        return deny(policy, out_verdict, "deny = %s", url_rule_text(rule));
-    if (policy->allow.count > 0 && !url_rule_list_find(&policy->allow, &request->url))
-        return deny(policy, out_verdict, "no allow rule matches");
+    enum policy_answer answer = ask_rules(policy, &request->url, out_verdict);
+    if (answer == POLICY_ALLOWED && request->server_name) {
+        struct url_rule_subject named = request->url;
+        named.host = request->server_name;
+        answer = ask_rules(policy, &named, out_verdict);
+    }
+    if (answer != POLICY_ALLOWED)
+        return answer;
     if (request->is_tls_unverified && !policy->tls_insecure)
         return deny(policy, out_verdict,
                     "tls_insecure = no: certificates are to be verified (tls.verify, "
                     "-k of the command)");
     if (has_denied_proxy(policy, request))
-        return deny(policy, out_verdict, "proxies: no rule matches proxy %s://%.200s:%u",
-                    request->proxy_scheme, request->proxy_host, request->proxy_port);
+        return deny_proxy(policy, request, out_verdict);
     return ask_host(policy, request, out_verdict);
 }
 

@@ -39,6 +39,7 @@ struct policy_subject {
 /* What a request says. Borrowed. */
 struct policy_request {
     struct url_rule_subject url;
+    const char *server_name; /* of TLS, lower case; NULL: the host */
     bool is_tls_unverified;
     const char *proxy_scheme; /* NULL: the client has chosen none */
     const char *proxy_host;
@@ -53,15 +54,16 @@ enum policy_answer {
 
 struct policy_verdict {
     enum policy_answer answer;
-    char rule[320]; /* what decided: `policy "jobs": deny = http://old.example.com` */
+    char rule[320];      /* what decided: `policy "jobs": deny = http://old.example.com` */
+    size_t topic_length; /* how much of it is the configuration's: the rest came from outside */
 };
 
 /* Which policy holds for this user. Never NULL. Lives as long as the configuration. */
 const struct config_policy *policy_find(const struct config *config,
                                         const struct policy_subject *subject);
 
-/* By scheme, host, port, path, method, verification and proxy; and by the address, where the host
- * is one and no proxy stands between. */
+/* By scheme, host, server name (as another host), port, path, method, verification and proxy; and
+ * by the address, where the host is one and no proxy stands between. */
 enum policy_answer policy_ask_request(const struct config_policy *policy,
                                       const struct policy_request *request,
                                       struct policy_verdict *out_verdict);

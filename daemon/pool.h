@@ -99,6 +99,7 @@ struct pool_want {
     uint32_t owner;          /* the user: so that none has all look-ups */
     bool is_private;         /* for this job only: it is closed after it */
     bool is_alone;           /* over HTTP/2: it shares the connection with no other at a time */
+    bool only_looks_up;      /* its guard lets it go nowhere: it takes no room */
     bool is_proxied;         /* the origin itself is neither looked up nor connected to */
     uint64_t begun_after_ns; /* one whose opening began later; 0: any */
     uint64_t waited_ns; /* since when it has been waiting for somebody's attempt to open one, of
@@ -165,7 +166,8 @@ struct pool_job {
     bool looked_up;      /* libcurl did look its origin's name up */
     bool had_error;      /* libcurl had said something of an error when it was refused a socket */
     bool is_on;          /* it has sent its request over the connection */
-    unsigned sockets;    /* that it has opened */
+    bool was_denied;     /* it may not go to some address of its origin */
+    unsigned sockets;    /* that it has got */
     uint64_t opening_ns; /* when it began to open a connection; 0: it has not */
     enum pool_gate gate;
 };

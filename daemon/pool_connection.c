@@ -126,6 +126,7 @@ struct pool_connection *pool_connection_create(struct pool *pool, const struct p
         .partition = partition,
         .has_identity = want->has_identity,
         .is_alone = want->is_alone,
+        .only_looks_up = want->only_looks_up,
         .is_private = want->is_private,
         .is_proxied = want->is_proxied,
         .http = "",

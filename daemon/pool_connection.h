@@ -48,6 +48,7 @@ struct pool_connection {
     bool is_private;
     bool has_identity;
     bool is_alone;
+    bool only_looks_up;
     bool is_slow; /* it carries a job that is */
     bool is_proxied;
     bool is_reached;    /* TCP got through, if TLS did not */

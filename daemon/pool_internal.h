@@ -40,6 +40,7 @@ struct pool {
     struct pool_connection *nudged; /* on which a reset may lie unsent */
     struct pool_tidier *tidiers;
     struct pool_socket *lane; /* who waits in the slow lane, in order */
+    unsigned lane_turns;
 
     struct pool_sockets sockets;
     void (*on_closed)(void *ctx);

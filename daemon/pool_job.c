@@ -49,13 +49,6 @@ static bool may_reach(const struct pool_job *job, const struct sockaddr *address
            (network_address_of(&asked, address) && guard->may_reach(guard->ctx, &asked, true));
 }
 
-/* None of several addresses may be reached, or one that may was tried, too. */
-static void note_denial(struct pool_job *job)
-{
-    if (job->sockets == 0)
-        job->gate = POOL_GATE_DENIED;
-}
-
 /* The opener gets one socket for each address that is tried. None is opened before the system would
  * refuse: without a descriptor, clients could not be accepted either. */
 static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
@@ -70,7 +63,9 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
     note_opening(job);
     note_looked_up(job);
     if (!may_reach(job, &address->addr)) {
-        note_denial(job);
+        job->was_denied = true;
+        if (job->sockets == 0)
+            job->gate = POOL_GATE_DENIED;
         return CURL_SOCKET_BAD;
     }
     bool has_descriptor = pool->sockets_open < pool->setup.most_sockets;

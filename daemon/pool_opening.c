@@ -53,7 +53,8 @@ void pool_connection_note_failure(struct pool *pool, struct pool_connection *con
 {
     struct breaker_limits limits = breaker_limits(pool);
     uint64_t now = uv_hrtime();
-    if (connection->state != POOL_CONNECTION_OPENING || connection->is_proxied)
+    if (connection->state != POOL_CONNECTION_OPENING || connection->is_proxied ||
+        connection->only_looks_up)
         return;
     origin_note_failure(connection->origin, code, text, now);
     if (is_refusal)
@@ -72,7 +73,7 @@ void pool_opening_end(struct pool *pool, struct pool_connection *connection)
     struct breaker_limits limits = breaker_limits(pool);
     uint64_t now_ms = uv_hrtime() / NS_PER_MS;
     uint64_t took_ms = now_ms - connection->began_ns / NS_PER_MS;
-    if (connection->has_failed || connection->is_proxied)
+    if (connection->has_failed || connection->is_proxied || connection->only_looks_up)
         return;
     if (took_ms < pool->config->connect_timeout_ms || connection->is_reached) {
         breaker_note_abandoned(&origin->breaker, now_ms);

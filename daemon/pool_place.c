@@ -195,18 +195,44 @@ static enum pool_verdict make_room(struct pool *pool, const struct pool_want *wa
     return POOL_GO;
 }
 
-/* Is there anything that says not to try? */
-static enum pool_verdict check_health(const struct pool_want *want, uint64_t now,
-                                      uint64_t *out_again_ns)
+/* When the latest attempt to connect to the origin began; 0: none is being made. */
+static uint64_t latest_attempt_ns(const struct origin *origin)
 {
-    const struct origin *origin = want->origin;
+    const struct pool_connection *connection;
+    uint64_t latest_ns = 0;
+    DL_FOREACH2 (origin->connections, connection, origin_next) {
+        if (connection->state == POOL_CONNECTION_OPENING && connection->began_ns > latest_ns)
+            latest_ns = connection->began_ns;
+    }
+    return latest_ns;
+}
+
+/* The one that is made is waited for as long as the configuration gives it: its client may be more
+ * patient than others are. */
+static enum pool_verdict wait_for_trial(const struct pool *pool, struct origin *origin,
+                                        uint64_t now, uint64_t *out_again_ns)
+{
+    uint64_t end_ns = latest_attempt_ns(origin) + pool->config->connect_timeout_ms * NS_PER_MS;
+    if (now < end_ns) {
+        *out_again_ns = end_ns;
+        return POOL_OPENING;
+    }
+    breaker_note_abandoned(&origin->breaker, now / NS_PER_MS);
+    return POOL_GO;
+}
+
+/* Is there anything that says not to try? */
+static enum pool_verdict check_health(const struct pool *pool, const struct pool_want *want,
+                                      uint64_t now, uint64_t *out_again_ns)
+{
+    struct origin *origin = want->origin;
     if (origin->failed_ns != 0 && want->waited_ns <= origin->failed_ns)
         return POOL_FAILED;
     switch (breaker_ask(&origin->breaker, now / NS_PER_MS)) {
     case BREAKER_GO:
         break;
     case BREAKER_WAIT:
-        return POOL_OPENING;
+        return wait_for_trial(pool, origin, now, out_again_ns);
     case BREAKER_FAIL:
         *out_again_ns = origin->breaker.until_ms * NS_PER_MS;
         return POOL_RESTING;
@@ -234,7 +260,8 @@ void pool_begin_turn(struct pool *pool)
 static enum pool_verdict check_opening(const struct pool *pool, const struct pool_want *want,
                                        uint64_t now, uint64_t *out_again_ns)
 {
-    enum pool_verdict verdict = want->is_proxied ? POOL_GO : check_health(want, now, out_again_ns);
+    bool is_tried = !want->is_proxied && !want->only_looks_up;
+    enum pool_verdict verdict = is_tried ? check_health(pool, want, now, out_again_ns) : POOL_GO;
     if (verdict != POOL_GO)
         return verdict;
     uint64_t shared_ns = shared_until_ns(pool, want, now);
@@ -251,7 +278,7 @@ static struct pool_connection *open_one(struct pool *pool, const struct pool_wan
     struct pool_connection *connection = pool_connection_create(pool, want);
     if (!connection)
         return NULL;
-    if (!want->is_proxied)
+    if (!want->is_proxied && !want->only_looks_up)
         breaker_note_attempt(&want->origin->breaker);
     if (want->origin->opening == 1)
         want->origin->opening_since_ns = now;
@@ -280,7 +307,7 @@ enum pool_verdict pool_place(struct pool *pool, const struct pool_want *want,
     enum pool_verdict verdict = check_opening(pool, want, now, out_again_ns);
     if (verdict == POOL_GO && pool->begun_in_turn >= MOST_BEGUN_IN_TURN)
         verdict = POOL_PACED;
-    if (verdict == POOL_GO)
+    if (verdict == POOL_GO && !want->only_looks_up)
         verdict = make_room(pool, want);
     if (verdict != POOL_GO)
         return verdict;

@@ -29,9 +29,7 @@ static const char *rule_of(const struct policy_verdict *verdict)
 static struct policy_verdict without_address(const struct policy_verdict *verdict)
 {
     struct policy_verdict shorter = *verdict;
-    char *address = strstr(shorter.rule, ", address ");
-    if (address)
-        *address = '\0';
+    shorter.rule[shorter.topic_length] = '\0';
     return shorter;
 }
 

@@ -54,6 +54,21 @@ static bool is_daemons_own(struct wire_str name)
     return false;
 }
 
+static bool begins_with_scheme(struct wire_str value, const char *scheme)
+{
+    size_t length = strlen(scheme);
+    return value.length >= length && strncasecmp(value.data, scheme, length) == 0 &&
+           (value.length == length || value.data[length] == ' ' || value.data[length] == '\t');
+}
+
+bool request_field_binds_connection(struct wire_str name, struct wire_str value)
+{
+    static const char field[] = "Authorization";
+    return name.length == sizeof field - 1 && strncasecmp(name.data, field, name.length) == 0 &&
+           (begins_with_scheme(value, "NTLM") || begins_with_scheme(value, "Negotiate") ||
+            begins_with_scheme(value, "Kerberos"));
+}
+
 int request_field_check(struct wire_str name, struct wire_str value, struct wire_why *why)
 {
     if (!request_field_is_token(name))

@@ -4,37 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <strings.h>
-
 #include <openssl/evp.h>
 
 #include "request.h"
+#include "request_field.h"
 
 bool request_has_identity(const struct request *request)
 {
     return request->tls_cert || (request->is_proxy_clients && strchr(request->proxy, '@'));
 }
 
-static bool begins_with_scheme(struct wire_str value, const char *scheme)
-{
-    size_t length = strlen(scheme);
-    return value.length >= length && strncasecmp(value.data, scheme, length) == 0 &&
-           (value.length == length || value.data[length] == ' ' || value.data[length] == '\t');
-}
-
-/* RFC 4559, 6, and [MS-NTHT]: the origin takes the connection's next requests for the same user's.
- */
 bool request_binds_connection(const struct request *request)
 {
-    static const char *const schemes[] = {"NTLM", "Negotiate", "Kerberos"};
     const struct wire_field *fields = field_list_fields(&request->fields);
     for (size_t i = 0; i < request->fields.count; i++) {
-        if (strcasecmp(fields[i].name.data, "Authorization") != 0)
-            continue;
-        for (size_t j = 0; j < sizeof schemes / sizeof schemes[0]; j++) {
-            if (begins_with_scheme(fields[i].value, schemes[j]))
-                return true;
-        }
+        if (request_field_binds_connection(fields[i].name, fields[i].value))
+            return true;
     }
     return false;
 }
@@ -80,6 +65,7 @@ struct policy_request request_question(const struct request *request)
                 .path = authority + strcspn(authority, "/?#"),
                 .method = request->method,
             },
+        .server_name = request->tls_server_name,
         .is_tls_unverified = request->is_tls_unverified,
         .proxy_scheme = request->is_proxy_clients ? request->proxy_scheme : NULL,
         .proxy_host = request->proxy_host,

@@ -11,6 +11,12 @@
 /* RFC 1035, 2.3.4, without the dot at its end. */
 #define MOST_HOST_BYTES 253
 
+static void lower(char *host)
+{
+    for (; host && *host; host++)
+        *host = (char)tolower((unsigned char)*host);
+}
+
 static int refuse(int code, struct wire_why *why, const char *sentence)
 {
     wire_why_set(why, "%s", sentence);
@@ -64,6 +70,7 @@ int request_copy_tls(struct request *request, const struct wire_tls *tls)
         result = request_copy_str(&request->tls_key, tls->key);
     if (result == 0)
         result = request_copy_str(&request->tls_server_name, tls->server_name);
+    lower(request->tls_server_name);
     return result;
 }
 
@@ -99,8 +106,7 @@ static int take_proxy_parts(struct request *request, struct wire_str proxy)
     if (!colon)
         return result == 0 ? -EINVAL : result;
     *colon = '\0';
-    for (char *byte = authority; *byte; byte++)
-        *byte = (char)tolower((unsigned char)*byte);
+    lower(authority);
     request->proxy_port = (uint16_t)strtoul(colon + 1, NULL, 10);
     request->proxy_host = strdup(authority);
     return request->proxy_host ? 0 : -ENOMEM;

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #define NS_PER_MS 1000000
@@ -22,14 +21,6 @@ int session_find_policy(struct session *session)
     return result;
 }
 
-/* The rule without what came from outside. */
-static void name_topic(const struct policy_verdict *verdict, char *out_topic, size_t size)
-{
-    const char *address = strstr(verdict->rule, ", address ");
-    size_t length = address ? (size_t)(address - verdict->rule) : strlen(verdict->rule);
-    snprintf(out_topic, size, "%.*s", (int)length, verdict->rule);
-}
-
 void session_log_verdict(const struct session *session, const struct request *request,
                          const struct policy_verdict *verdict)
 {
@@ -38,7 +29,7 @@ void session_log_verdict(const struct session *session, const struct request *re
     char topic[sizeof verdict->rule];
     struct offence offence = {.uid = peer.uid, .pid = peer.pid, .topic = topic};
     struct wire_why what;
-    name_topic(verdict, topic, sizeof topic);
+    snprintf(topic, sizeof topic, "%.*s", (int)verdict->topic_length, verdict->rule);
     if (verdict->answer == POLICY_DENIED) {
         set->fetches->stats->requests_denied++;
         wire_why_set(&what, "a request for %s was denied by %s", request->url.origin,

@@ -98,6 +98,7 @@ static int explain(const struct transfer *transfer, CURLcode code, enum transfer
         .is_length_ambiguous = transfer->is_length_ambiguous,
         .lacks_socket = transfer->job.gate == POOL_GATE_LIMIT,
         .is_denied = transfer->job.gate == POOL_GATE_DENIED,
+        .is_denied_in_part = transfer->job.was_denied,
         .is_withheld = code == CURLE_SEND_FAIL_REWIND ||
                        (transfer->sends > 0 && transfer->job.gate == POOL_GATE_STALE),
         .is_unplaced = fate == TRANSFER_UNPLACED,
@@ -122,8 +123,8 @@ static void leave(struct transfer *transfer, struct transfer_result *result)
 static void note_failed_opening(struct transfer *transfer, const struct transfer_result *result)
 {
     struct pool_connection *connection = transfer->job.connection;
-    if (transfer->sends > 0 || transfer->job.gate != POOL_GATE_OPEN)
-        return;
+    if (transfer->sends > 0 || transfer->job.gate != POOL_GATE_OPEN || transfer->job.was_denied)
+        return; /* with other rules it could have got through */
     if (transfer_get_number(transfer, CURLINFO_CONNECT_TIME_T) > 0)
         pool_connection_note_reached(connection);
     if (result->code == FETCHPOOL_RESOLVE || result->code == FETCHPOOL_CONNECT)

@@ -63,7 +63,8 @@ static int connect_failed(const struct transfer_failure *failure, const char *au
     if (failure->request->proxy)
         return proxy_failed(failure, why);
     cause_of(failure, cause, sizeof cause);
-    wire_why_set(why, "connect to %s failed: %s", authority, cause);
+    wire_why_set(why, "connect to %s failed: %s%s", authority, cause,
+                 failure->is_denied_in_part ? "; others of its addresses are denied" : "");
     return FETCHPOOL_CONNECT;
 }
 

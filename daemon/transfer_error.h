@@ -23,8 +23,9 @@ struct transfer_failure {
     const char *death;     /* NULL, or why the connection was given up */
     bool is_head_too_large;
     bool is_length_ambiguous;
-    bool lacks_socket; /* no descriptor was left to connect with */
-    bool is_denied;    /* it may go to none of the addresses: its owner knows why */
+    bool lacks_socket;      /* no descriptor was left to connect with */
+    bool is_denied;         /* it may go to none of the addresses: its owner knows why */
+    bool is_denied_in_part; /* not to all of them */
     size_t max_head_bytes;
 };
 

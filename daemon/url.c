@@ -271,9 +271,9 @@ int url_proxy_authority(const char *proxy, char *out_text, size_t size)
     int result = code ? refuse(code, &why) : copy_part(&host, handle, CURLUPART_HOST, 0, &why);
     if (result == 0 && curl_url_get(handle, CURLUPART_PORT, &port, 0) != CURLUE_OK)
         port = NULL;
-    /* libcurl's default for proxies of any kind */
+    const char *preset = strncasecmp(proxy, "https:", 6) == 0 ? "443" : "1080"; /* libcurl's */
     if (result == 0)
-        snprintf(out_text, size, "%s:%s", host, port ? port : "1080");
+        snprintf(out_text, size, "%s:%s", host, port ? port : preset);
     free(host);
     curl_free(port);
     curl_url_cleanup(handle);

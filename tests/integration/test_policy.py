@@ -952,10 +952,10 @@ def test_check_names_the_policy_the_rule_and_each_address(start):
         assert check(client_of(daemon, BOB), origin.url()) == {
             "verdict": "allowed", "policy": "default", "rule": "",
             "addresses": [{"address": "127.0.0.1", "verdict": "allowed", "rule": ""}]}
-        rule = "networks_deny = 127.0.0.1, address 127.0.0.1"
+        rule = "networks_deny = 127.0.0.1"
         found = check(client_of(daemon, ALICE), origin.url(host="localhost"))
         assert (found["verdict"], found["policy"]) == ("denied", "jobs")
-        assert found["rule"] in [row["rule"] for row in found["addresses"]]
+        assert found["rule"].split(", address ")[0] in [row["rule"] for row in found["addresses"]]
         assert {"address": "127.0.0.1", "verdict": "denied", "rule": rule} in found["addresses"]
         assert check(client_of(daemon, ALICE), "http://nowhere.invalid/", method="DELETE") == {
             "verdict": "denied", "policy": "jobs", "rule": "deny = DELETE *://*", "addresses": []}
