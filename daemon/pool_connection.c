@@ -122,6 +122,7 @@ struct pool_connection *pool_connection_create(struct pool *pool, const struct p
         .origin = hold(pool, want->origin), /* it exists: no memory is needed */
         .kind = want->kind,
         .owner = want->owner,
+        .user = want->owner,
         .terms = terms,
         .partition = partition,
         .has_identity = want->has_identity,

@@ -35,6 +35,7 @@ struct pool_connection {
     enum pool_kind kind;
     uint32_t tag;             /* libcurl's name for it */
     uint32_t owner;           /* for whom it was opened */
+    uint32_t user;            /* who got a place on it last */
     uint64_t number;          /* ours */
     struct origin *origin;    /* held */
     char *terms;              /* NULL: as the configuration says */

@@ -40,7 +40,7 @@ struct pool {
     struct pool_connection *nudged; /* on which a reset may lie unsent */
     struct pool_tidier *tidiers;
     struct pool_socket *lane; /* who waits in the slow lane, in order */
-    unsigned lane_turns;
+    uint32_t lane_user;       /* whose look was the last */
 
     struct pool_sockets sockets;
     void (*on_closed)(void *ctx);

@@ -8,9 +8,6 @@
 
 #include <utlist.h>
 
-/* Of so many turns, one is that of whoever has waited longest. */
-#define LANE_FAIRNESS 4
-
 /* In one turn of the loop; the one that goes beyond it is the last. */
 #define LANE_PER_TURN_NS ((uint64_t)10 * NS_PER_MS)
 
@@ -24,32 +21,23 @@ void pool_lane_leave(struct pool *pool, struct pool_socket *sock)
         uv_idle_stop(&pool->lane_turn);
 }
 
-/*
- * The one whose last look cost least, so that an answer which is what it says need not wait for
- * bombs; but none waits for ever. What has not been looked at is taken to cost much.
- */
-static struct pool_socket *choose(struct pool *pool)
+/* Users take turns: the one who has waited longest of those who did not have the last look. */
+static struct pool_socket *choose(const struct pool *pool)
 {
-    struct pool_socket *sock, *best = pool->lane;
-    if (++pool->lane_turns % LANE_FAIRNESS == 0)
-        return best;
+    struct pool_socket *sock;
     DL_FOREACH2 (pool->lane, sock, lane_next) {
-        if (sock->look_cost_ns < best->look_cost_ns)
-            best = sock;
+        if (sock->connection->user != pool->lane_user)
+            return sock;
     }
-    return best;
+    return pool->lane;
 }
 
 static void look_at(struct pool *pool, struct pool_socket *sock)
 {
-    curl_socket_t fd = sock->fd;
     int curl_flags = sock->lane_flags;
-    uint64_t begun_ns = uv_hrtime();
+    pool->lane_user = sock->connection->user;
     pool_lane_leave(pool, sock);
-    pool_drive_socket(pool, fd, curl_flags);
-    sock = pool_sockets_find(&pool->sockets, fd); /* it may be gone */
-    if (sock)
-        sock->look_cost_ns = uv_hrtime() - begun_ns;
+    pool_drive_socket(pool, sock->fd, curl_flags); /* it may be gone after it */
 }
 
 static void on_turn(uv_idle_t *idle)

@@ -195,13 +195,14 @@ static enum pool_verdict make_room(struct pool *pool, const struct pool_want *wa
     return POOL_GO;
 }
 
-/* When the latest attempt to connect to the origin began; 0: none is being made. */
+/* When the latest attempt to connect to the origin itself began; 0: none is being made. */
 static uint64_t latest_attempt_ns(const struct origin *origin)
 {
     const struct pool_connection *connection;
     uint64_t latest_ns = 0;
     DL_FOREACH2 (origin->connections, connection, origin_next) {
-        if (connection->state == POOL_CONNECTION_OPENING && connection->began_ns > latest_ns)
+        if (connection->state == POOL_CONNECTION_OPENING && !connection->is_proxied &&
+            !connection->only_looks_up && connection->began_ns > latest_ns)
             latest_ns = connection->began_ns;
     }
     return latest_ns;
@@ -301,6 +302,7 @@ enum pool_verdict pool_place(struct pool *pool, const struct pool_want *want,
     struct pool_connection *connection = may_reuse ? find_open(pool, want, now) : NULL;
     if (connection) {
         pool_connection_take(pool, connection);
+        connection->user = want->owner;
         *out_connection = connection;
         return POOL_GO;
     }

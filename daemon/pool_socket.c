@@ -64,7 +64,7 @@ static void forget(struct pool_socket *sock)
     uv_close((uv_handle_t *)&sock->poll, on_poll_closed);
 }
 
-struct pool_socket *pool_sockets_find(struct pool_sockets *sockets, curl_socket_t fd)
+static struct pool_socket *find(struct pool_sockets *sockets, curl_socket_t fd)
 {
     struct pool_socket *sock;
     HASH_FIND(hh, sockets->by_fd, &fd, sizeof fd, sock);
@@ -79,7 +79,6 @@ static struct pool_socket *add(struct pool_sockets *sockets, curl_socket_t fd)
     sock->sockets = sockets;
     sock->fd = fd;
     sock->opened_ns = uv_hrtime();
-    sock->look_cost_ns = UINT64_MAX;
     HASH_ADD(hh, sockets->by_fd, fd, sizeof sock->fd, sock);
     if (!sock->hh.tbl) {
         free(sock);
@@ -157,7 +156,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what)
 {
-    struct pool_socket *sock = pool_sockets_find(sockets, fd);
+    struct pool_socket *sock = find(sockets, fd);
     if (what == CURL_POLL_REMOVE) {
         if (!sock)
             return;
@@ -239,7 +238,7 @@ curl_socket_t pool_sockets_open(struct pool_sockets *sockets, const struct curl_
 
 void pool_sockets_close(struct pool_sockets *sockets, curl_socket_t fd)
 {
-    struct pool_socket *sock = pool_sockets_find(sockets, fd);
+    struct pool_socket *sock = find(sockets, fd);
     if (sock) {
         sockets->events->on_close(sockets->ctx, sock);
         forget(sock);

@@ -34,7 +34,6 @@ struct pool_socket {
     char peer[POOL_PEER_BYTES];
     struct network_address address;     /* the same */
     struct pool_connection *connection; /* NULL until it has carried a request */
-    uint64_t look_cost_ns;              /* of the last look from the slow lane */
     int lane_flags;                     /* what is ready; 0: it is not in the slow lane */
     struct pool_socket *lane_prev, *lane_next;
     UT_hash_handle hh;
@@ -61,9 +60,6 @@ struct pool_sockets {
     struct pool_socket *by_fd;
     size_t open; /* poll handles that are not gone yet */
 };
-
-/* NULL if it is not known. */
-struct pool_socket *pool_sockets_find(struct pool_sockets *sockets, curl_socket_t fd);
 
 /* Opens a socket for libcurl: for CURLOPT_OPENSOCKETFUNCTION. CURL_SOCKET_BAD if that fails. */
 curl_socket_t pool_sockets_open(struct pool_sockets *sockets, const struct curl_sockaddr *address);

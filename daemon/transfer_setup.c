@@ -24,8 +24,8 @@
 #define TLS_RECEIVE_BYTES    16384L
 #define UPLOAD_BUFFER_BYTES  65536L
 
-/* Of an answer that is decoded: it can become a thousand times as much, 16 ms of work. */
-#define CODED_RECEIVE_BYTES 4096L
+/* Of an answer that is decoded: it can become a thousand times as much, 8 ms of work. */
+#define CODED_RECEIVE_BYTES 2048L
 
 /* How much later than the fetch's own timer libcurl's would end a connection attempt. */
 #define CONNECT_SLACK_MS 2000

@@ -189,6 +189,101 @@ static void a_proxy_of_the_clients_needs_leave(void **state)
     assert_verdict(&request, POLICY_ALLOWED, "");
 }
 
+/* libcurl connects to an https proxy at 443 where no port is said, to others at 1080. */
+static void a_rule_for_a_proxy_is_for_its_port(void **state)
+{
+    (void)state;
+    struct policy_request request = plain_request();
+    request.proxy_scheme = "https";
+    request.proxy_host = "127.0.0.1";
+    request.proxy_port = 443;
+    add_rule(&policy.proxies, "https://127.0.0.1:1080", URL_RULE_PROXY);
+    add_rule(&policy.proxies, "http://127.0.0.1", URL_RULE_PROXY);
+    assert_verdict(&request, POLICY_DENIED,
+                   "policy \"jobs\": proxies: no rule matches proxy https://127.0.0.1:443");
+    add_rule(&policy.proxies, "https://127.0.0.1", URL_RULE_PROXY);
+    assert_verdict(&request, POLICY_ALLOWED, "");
+    request.proxy_scheme = "http";
+    assert_verdict(&request, POLICY_DENIED,
+                   "policy \"jobs\": proxies: no rule matches proxy http://127.0.0.1:443");
+    request.proxy_port = 1080;
+    assert_verdict(&request, POLICY_ALLOWED, "");
+}
+
+static void a_server_name_is_asked_about_as_a_host_is(void **state)
+{
+    (void)state;
+    struct policy_request request = plain_request();
+    request.url.is_tls = true;
+    request.url.port = 8443;
+    request.url.path = "/v1/x";
+    request.server_name = "b";
+    add_rule(&policy.deny, "DELETE *://forbidden.example", URL_RULE_DENIES);
+    assert_verdict(&request, POLICY_ALLOWED, "");
+    request.server_name = "forbidden.example";
+    assert_verdict(&request, POLICY_ALLOWED, "");
+    request.url.method = "DELETE";
+    assert_verdict(&request, POLICY_DENIED, "policy \"jobs\": deny = DELETE *://forbidden.example");
+    request.server_name = "forbidden.example.";
+    assert_verdict(&request, POLICY_DENIED, "policy \"jobs\": deny = DELETE *://forbidden.example");
+}
+
+static void a_server_name_and_the_host_must_both_be_allowed(void **state)
+{
+    (void)state;
+    struct policy_request request = plain_request();
+    request.url.is_tls = true;
+    request.url.port = 443;
+    request.url.path = "/v1/x";
+    request.server_name = "b";
+    add_rule(&policy.allow, "https://a", URL_RULE_ALLOWS);
+    assert_verdict(&request, POLICY_DENIED, "policy \"jobs\": no allow rule matches");
+    add_rule(&policy.allow, "https://b:8443", URL_RULE_ALLOWS);
+    add_rule(&policy.allow, "https://b/v2", URL_RULE_ALLOWS);
+    assert_verdict(&request, POLICY_DENIED, "policy \"jobs\": no allow rule matches");
+    add_rule(&policy.allow, "https://b/v1/", URL_RULE_ALLOWS);
+    assert_verdict(&request, POLICY_ALLOWED, "");
+    request.url.host = "c";
+    assert_verdict(&request, POLICY_DENIED, "policy \"jobs\": no allow rule matches");
+}
+
+/* The log counts by it: what a client can vary is none of it. */
+static void assert_topic(const struct policy_verdict *verdict, const char *topic)
+{
+    assert_int_equal(verdict->topic_length, strlen(topic));
+    assert_memory_equal(verdict->rule, topic, strlen(topic));
+}
+
+static void the_topic_of_a_verdict_is_the_configurations(void **state)
+{
+    (void)state;
+    struct policy_verdict verdict;
+    struct policy_request request = plain_request();
+    assert_int_equal(policy_ask_request(&policy, &request, &verdict), POLICY_ALLOWED);
+    assert_topic(&verdict, "");
+    request.proxy_scheme = "http";
+    request.proxy_host = ", address evil";
+    request.proxy_port = 1;
+    assert_int_equal(policy_ask_request(&policy, &request, &verdict), POLICY_DENIED);
+    assert_topic(&verdict, "policy \"jobs\": proxies: no rule matches");
+    request = plain_request();
+    request.url.host = "10.1.2.3";
+    add_network(&policy.networks_deny, "10.0.0.0/8");
+    assert_int_equal(policy_ask_request(&policy, &request, &verdict), POLICY_DENIED);
+    assert_topic(&verdict, "policy \"jobs\": networks_deny = 10.0.0.0/8");
+    request.url.host = "169.254.169.254";
+    assert_int_equal(policy_ask_request(&policy, &request, &verdict), POLICY_DENIED);
+    assert_topic(&verdict, "policy \"jobs\": networks_deny = 169.254.0.0/16 (built in)");
+    request.url.host = "192.0.2.1";
+    add_network(&policy.networks_allow, "127.0.0.1");
+    assert_int_equal(policy_ask_request(&policy, &request, &verdict), POLICY_DENIED);
+    assert_topic(&verdict, "policy \"jobs\": no network of networks_allow holds it");
+    request.url.path = "/, address x";
+    add_rule(&policy.deny, "http://*/,%20address%20x", URL_RULE_DENIES);
+    assert_int_equal(policy_ask_request(&policy, &request, &verdict), POLICY_DENIED);
+    assert_topic(&verdict, "policy \"jobs\": deny = http://*/,%20address%20x");
+}
+
 static void a_host_that_is_an_address_is_asked_about_as_one(void **state)
 {
     (void)state;
@@ -392,6 +487,10 @@ int main(void)
         TEST(allow_none_allows_nothing),
         TEST(an_unverified_origin_needs_leave),
         TEST(a_proxy_of_the_clients_needs_leave),
+        TEST(a_rule_for_a_proxy_is_for_its_port),
+        TEST(a_server_name_is_asked_about_as_a_host_is),
+        TEST(a_server_name_and_the_host_must_both_be_allowed),
+        TEST(the_topic_of_a_verdict_is_the_configurations),
         TEST(a_host_that_is_an_address_is_asked_about_as_one),
         TEST(what_would_be_denied_is_only_reported),
         TEST(a_long_rule_is_cut),

@@ -165,6 +165,24 @@ static void a_host_field_agrees_or_not(void **state)
     url_finish(&with_port);
 }
 
+/* Where no port is said, it is the one that libcurl connects to. */
+static void a_proxys_authority_has_its_port(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"https://127.0.0.1", "127.0.0.1:443"}, {"HTTPS://proxy/", "proxy:443"},
+        {"https://proxy:1080", "proxy:1080"},   {"https://u:p@proxy", "proxy:443"},
+        {"https://[::1]", "[::1]:443"},         {"http://proxy", "proxy:1080"},
+        {"http://proxy:80", "proxy:80"},        {"http://https:p@proxy", "proxy:1080"},
+        {"socks5h://proxy", "proxy:1080"},      {"socks5h://u:p@[::1]:9", "[::1]:9"},
+    };
+    char authority[100];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(url_proxy_authority(cases[i][0], authority, sizeof authority), 0);
+        assert_string_equal(authority, cases[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +191,7 @@ int main(void)
         cmocka_unit_test(other_urls_are_refused_with_the_reason),
         cmocka_unit_test(a_location_is_resolved_from_where_it_was_said),
         cmocka_unit_test(a_host_field_agrees_or_not),
+        cmocka_unit_test(a_proxys_authority_has_its_port),
     };
     setlocale(LC_CTYPE, "C.UTF-8");
     return cmocka_run_group_tests(tests, NULL, NULL);
