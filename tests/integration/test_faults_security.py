@@ -226,7 +226,7 @@ def test_o13_many_bombs_at_once_over_http_2_hold_the_loop_no_longer_than_one(dae
         eventually(lambda: len(origin.streams) == 1 + AT_ONCE, 10, "all are there")
         gate.set()
         assert {client.receive_message(request, 30)[2][0] for request in asked} == {204}
-        assert daemon.stats()["loop_busy_max_us"] < 5 * of_one
+        assert daemon.stats()["loop_busy_max_us"] < 10 * of_one  # all at once would be 16 times
 
 
 TRANSFER_CODINGS = ["gzip", "deflate", "x-gzip", "gzip, chunked, gzip", "chunked, gzip"]
