@@ -351,8 +351,8 @@ def test_c25_without_proc_the_listener_has_to_be_trusted_as_well(programs, clien
 
     with daemon_of(ROOT_USER, path):
         done = ask()
-        if "permission denied" in done.stderr.lower() or "not permitted" in done.stderr.lower():
-            pytest.skip(done.stderr)
+        if done.stderr.startswith(("unshare:", "mount:", "sh:")):
+            pytest.skip(done.stderr)  # such as in a chroot
         assert (done.stdout, done.stderr) == ("hello\n", "")
     with spied_on(path, MALLORY, owner=ROOT_USER):
         done = ask()
