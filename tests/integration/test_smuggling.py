@@ -8,6 +8,7 @@ and `X-Injected` stand for what Alice must not be able to write.
 """
 
 import re
+import time
 
 import msgpack
 import pytest
@@ -16,7 +17,7 @@ from support.calm import calm
 from support.client import Refused
 from support.h2origin import H2Origin
 from support.origin import RawOrigin, response, serve
-from support.timing import eventually
+from support.timing import eventually, scaled
 from support.upload_client import UploadClient, end_bytes, pack
 from support.users import NOBODY, as_user, client_of, needs_root, open_to_all
 
@@ -106,6 +107,13 @@ class Route:
         before = self.seen()
         assert self.bob.fetch(self.url("/bob"), **BOBS)["body"] == b"seen /bob"
         return self.since(before)
+
+    def settle(self):
+        """Until what was on its way has arrived: nothing says whether that is anything."""
+        before = None
+        while before != self.seen():
+            before = self.seen()
+            time.sleep(scaled(0.3))
 
     def alice_sends(self, form):
         """What arrives, as requests; the error, or None. Her message is written as it is."""
@@ -641,6 +649,7 @@ def test_an_upload_of_a_wrong_length_is_no_part_of_another_request(route, alice_
     alice_uploads.put(end_bytes(upload.id))
     error = upload.refusal()
     assert error.code in (1, 208) and str(size) in error.message
+    route.settle()
     assert route.bob_asks() == route.bobs
     assert_none_is_complete(route)
 
