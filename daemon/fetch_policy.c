@@ -158,10 +158,11 @@ int fetch_set_partition(struct fetch *fetch)
 const struct field_list *fetch_find_credential(const struct fetch *fetch)
 {
     const struct request *request = fetch->request;
-    struct policy_request question = request_question(request);
     if (!fetch->policy || fetch->has_left || request_has_terms(request) ||
-        strcasecmp(request->method, "TRACE") == 0 ||
-        !policy_grants_credentials(fetch->policy, &question.url))
+        strcasecmp(request->method, "TRACE") == 0)
+        return NULL;
+    struct policy_request question = request_question(request);
+    if (!policy_grants_credentials(fetch->policy, &question.url))
         return NULL;
     return credential_find(fetch->context->credentials, request->url.origin);
 }

@@ -57,16 +57,16 @@ static bool is_good_for(const struct pool *pool, const struct pool_connection *c
            !pool_connection_is_outlived(pool, connection, now);
 }
 
-/*
- * One that carries others already comes before an idle one, so that no more are in use than need
- * be; among the idle ones, the one used last: those beyond what is needed reach their idle limit.
- */
 static bool may_reach(const struct pool_connection *connection, const struct pool_want *want)
 {
     const struct pool_guard *guard = want->guard;
     return !guard || guard->may_reach(guard->ctx, &connection->address, false);
 }
 
+/*
+ * One that carries others already comes before an idle one, so that no more are in use than need
+ * be; among the idle ones, the one used last: those beyond what is needed reach their idle limit.
+ */
 static struct pool_connection *find_open(const struct pool *pool, const struct pool_want *want,
                                          uint64_t now)
 {

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.certificates import Authority  # noqa: E402
+from support.counting import Gate, gated  # noqa: E402
 from support.daemon import FETCHPOOLD, Daemon, temporary_directory  # noqa: E402
 from support.driver import Runner  # noqa: E402
 from support.namespace import Network  # noqa: E402
@@ -19,6 +20,7 @@ from support.nginx import Nghttpd, Nginx  # noqa: E402
 from support.origin import RawOrigin  # noqa: E402
 from support.timing import scaled  # noqa: E402
 from support.upload_origin import open_upload_origin  # noqa: E402
+from support.users import open_to_all  # noqa: E402
 
 DEADLINE = 30
 
@@ -181,3 +183,29 @@ def run(driver, path):
     runner = Runner(driver, path)
     yield runner
     runner.close()
+
+
+@pytest.fixture
+def start(start_daemon):
+    """start(config, name={keys}, ...): a daemon of these policies, which every user reaches."""
+
+    def start(config=None, wrapper=(), **policies):
+        sections = {f'policy "{name}"': keys for name, keys in policies.items()}
+        daemon = start_daemon({**(config or {}), **sections}, wrapper=wrapper)
+        open_to_all(daemon)
+        return daemon
+
+    return start
+
+
+@pytest.fixture
+def gate():
+    return Gate()
+
+
+@pytest.fixture
+def slow(gate):
+    """An origin that answers nobody before its gate is opened."""
+    with RawOrigin(gated(gate)) as origin:
+        yield origin
+        gate.open_for_all()

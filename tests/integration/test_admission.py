@@ -14,7 +14,7 @@ import pytest
 
 from support.calm import calm
 from support.client import Client, Refused, request_bytes
-from support.counting import Gate, StreamsOrigin, gated, seen
+from support.counting import Gate, StreamsOrigin, seen
 from support.origin import RawOrigin
 from support.timing import Stopwatch, eventually, scaled
 from support.users import NOBODY, as_user, client_of, needs_root, open_to_all
@@ -41,19 +41,6 @@ def row_of(rows, key, end):
 
 def open_connections(daemon):
     return [row for row in daemon.connections() if row["state"] != "closing"]
-
-
-@pytest.fixture
-def gate():
-    return Gate()
-
-
-@pytest.fixture
-def slow(gate):
-    """An origin that answers nobody before its gate is opened."""
-    with RawOrigin(gated(gate)) as origin:
-        yield origin
-        gate.open_for_all()
 
 
 # ---- C11: more connections than one user may have ------------------------------------------------

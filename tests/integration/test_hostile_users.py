@@ -19,25 +19,12 @@ from support.nameserver import NameServer
 from support.origin import FullBacklog, Gone, RawOrigin, response, serve
 from support.ports import free_port
 from support.timing import Stopwatch, eventually, scaled
-from support.users import NOBODY, client_of, needs_root, open_to_all
+from support.users import NOBODY, client_of, needs_root
 
 ALICE, BOB = NOBODY, NOBODY - 1
 DENIED, CONNECT, BODY_TOO_LARGE = 2, 103, 204
 DAY_MS = 24 * 60 * 60 * 1000
 MIB = 1 << 20
-
-
-@pytest.fixture
-def start(start_daemon):
-    """start(config, name={keys}, ...): a daemon of these policies, which every user reaches."""
-
-    def start(config=None, wrapper=(), **policies):
-        sections = {f'policy "{name}"': keys for name, keys in policies.items()}
-        daemon = start_daemon({**(config or {}), **sections}, wrapper=wrapper)
-        open_to_all(daemon)
-        return daemon
-
-    return start
 
 
 def both(daemon, seconds=10):

@@ -21,22 +21,10 @@ from support.daemon import temporary_directory
 from support.memory import find_in_memory
 from support.origin import Proxy, RawOrigin, response
 from support.timing import SANITIZED, eventually, scaled
-from support.users import NOBODY, as_user, client_of, needs_root, open_to_all
+from support.users import NOBODY, as_user, client_of, needs_root
 from support.witness import Witness
 
 ALICE, BOB, CAROL = NOBODY, NOBODY - 1, NOBODY - 2
-
-
-@pytest.fixture
-def start(start_daemon):
-    """start(config): a daemon that every user reaches."""
-
-    def start(config=None, **options):
-        daemon = start_daemon(config, **options)
-        open_to_all(daemon)
-        return daemon
-
-    return start
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ import pytest
 
 from support.calm import calm
 from support.client import Client, Refused
-from support.counting import Gate, gated
 from support.daemon import (BUILD, FETCHPOOL, ROOT, environment, run, temporary_directory,
                             write_config)
 from support.h2origin import H2Origin
@@ -29,24 +28,11 @@ from support.origin import Proxy, RawOrigin, response, serve
 from support.ports import free_port
 from support.timing import SANITIZED, eventually, scaled
 from support.trace import Trace, can_trace
-from support.users import NOBODY, as_user, client_of, needs_root, open_to_all
+from support.users import NOBODY, as_user, client_of, needs_root
 from support.witness import Witness
 
 ALICE, BOB, CAROL = NOBODY, NOBODY - 1, NOBODY - 2
 TEAM = 4242  # a group
-
-
-@pytest.fixture
-def start(start_daemon):
-    """start(name={keys}, ...): a daemon of these policies, which every user reaches."""
-
-    def start(config=None, wrapper=(), **policies):
-        sections = {f'policy "{name}"': keys for name, keys in policies.items()}
-        daemon = start_daemon({**(config or {}), **sections}, wrapper=wrapper)
-        open_to_all(daemon)
-        return daemon
-
-    return start
 
 
 def witness_of(daemon, nginx):
@@ -848,19 +834,6 @@ def test_a_proxy_of_the_configuration_is_nobodys_choice(start_daemon):
 
 
 # ---- Limits --------------------------------------------------------------------------------------
-
-@pytest.fixture
-def gate():
-    return Gate()
-
-
-@pytest.fixture
-def slow(gate):
-    """An origin that answers nobody before its gate is opened."""
-    with RawOrigin(gated(gate)) as origin:
-        yield origin
-        gate.open_for_all()
-
 
 def send_many(client, url, count, **keys):
     return [client.send("fetch", {"url": url, **keys}) for _ in range(count)]
