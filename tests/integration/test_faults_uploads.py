@@ -262,10 +262,13 @@ def test_c22_an_upload_that_ended_before_the_half_close_is_answered(daemon, clie
 @pytest.mark.long
 def test_o10_an_origin_that_takes_an_upload_slowly_is_not_idle_but_ends_at_the_whole_timeout(
         daemon, client, authority):
-    """A frame each 50 ms. Over h2 the origin alone says what it takes: no kernel does instead."""
+    """
+    8 KiB each 50 ms. Over h2 the origin alone says what it takes: no kernel does instead. It says
+    so anew whenever half of its window, 32 KiB, has been read: well within idle_timeout.
+    """
     def script(arrival):
         while not arrival.origin.released.wait(0.05):
-            arrival.read(1)
+            arrival.read(8 << 10)
 
     with calm(daemon), H2UploadOrigin(authority.server, script) as origin:
         upload = client.upload(origin.url(), idle_timeout=LIMIT, timeout=3 * LIMIT)

@@ -233,18 +233,23 @@ class Daemon:
         With every client gone, the daemon holds what it held when it began, and its pool.
         """
         self.close_clients()
-        detail = []
+        detail = ["the pool changed while it was counted"]
+
+        def pooled(client):
+            return sum(row["state"] != "opening" for row in client.call("connections"))
 
         def is_calm():
             with Client(self.path) as client:
-                pooled = sum(row["state"] != "opening" for row in client.call("connections"))
+                before = pooled(client)
                 # Its own connection counts as well: it is one of those that the daemon holds.
-                extra = self.descriptors() - self.first_descriptors - pooled - 1
+                extra = self.descriptors() - self.first_descriptors - before - 1
                 clients = len(client.call("clients"))
+                if pooled(client) != before:  # one was closed while they were counted
+                    return False
             if extra < 0 and clients == 1:  # when it began, one of its own was on its way
                 self.first_descriptors += extra
                 extra = 0
-            detail[:] = [f"{extra} descriptors too many beside {pooled} pooled connections",
+            detail[:] = [f"{extra} descriptors too many beside {before} pooled connections",
                          f"{clients - 1} clients left"]
             return extra == 0 and clients == 1
 
