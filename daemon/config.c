@@ -308,6 +308,19 @@ bool config_key_is_text(const struct config_key *key)
            key->type == CONFIG_PATH;
 }
 
+/* Sockets are opened, and memory is shared out, by what stood in these at the start; and what
+ * connections were opened by must stay true of them. */
+bool config_key_is_fixed(const struct config_key *key)
+{
+    static const size_t fixed[] = {AT(socket),      AT(core_dumps), AT(max_connections),
+                                   AT(max_clients), AT(ca_file),    AT(proxy_url)};
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
+        if (key->offset == fixed[i])
+            return true;
+    }
+    return false;
+}
+
 bool config_key_is_list(const struct config_key *key)
 {
     return key->type >= CONFIG_HEADERS;
@@ -370,4 +383,39 @@ void config_finish(struct config *config)
     free(config->policies);
     config_free_values(config, config_keys, config_key_count);
     *config = (struct config){0};
+}
+
+/* Not of lists. 0 or -ENOMEM. */
+static int copy_value(const struct config *from, struct config *to, const struct config_key *key)
+{
+    const void *source = (const char *)from + key->offset;
+    void *member = (char *)to + key->offset;
+    if (config_key_is_text(key)) {
+        const char *text = *(char *const *)source;
+        char *copy = text ? strdup(text) : NULL;
+        if (text && !copy)
+            return -ENOMEM;
+        free(*(char **)member);
+        *(char **)member = copy;
+    } else {
+        memcpy(member, source, key->type == CONFIG_BOOLEAN ? sizeof(bool) : sizeof(uint64_t));
+    }
+    return 0;
+}
+
+int config_keep_fixed(const struct config *config, struct config *fresh)
+{
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < config_key_count; i++) {
+        if (config_key_is_fixed(&config_keys[i]))
+            result = copy_value(config, fresh, &config_keys[i]);
+    }
+    return result;
+}
+
+void config_swap(struct config *a, struct config *b)
+{
+    struct config other = *a;
+    *a = *b;
+    *b = other;
 }

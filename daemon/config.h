@@ -145,6 +145,26 @@ void config_finish(struct config *config);
  */
 int config_load(struct config *config, const char *path, struct config_error *error);
 
+/* The file that is read where none is named: root's, or the user's own. NULL: out of memory. */
+#define CONFIG_SYSTEM_PATH "/etc/fetchpool/fetchpool.conf"
+char *config_default_path(void);
+
+/*
+ * As config_load(), of the file `path`, or, if that is NULL, of the default one, if there is one.
+ * `*out_path` is owned: the file that was read, "" if none was. Errors as config_load().
+ */
+int config_read(struct config *config, const char *path, char **out_path,
+                struct config_error *error);
+
+/* ---- Another one ---------------------------------------------------------------------------- */
+
+/* What stands in `config` for keys that only a start can change is put in the place of what `fresh`
+ * has for them. 0 or -ENOMEM; `fresh` is to be finished then. */
+int config_keep_fixed(const struct config *config, struct config *fresh);
+
+/* What one configuration says is the other's from now on, and the other way. */
+void config_swap(struct config *a, struct config *b);
+
 /* ---- The table, for whoever describes it ---------------------------------------------------- */
 
 enum config_type {
@@ -195,6 +215,9 @@ extern const size_t config_policy_key_count;
 /* Is its member a char *? */
 bool config_key_is_text(const struct config_key *key);
 bool config_key_is_list(const struct config_key *key);
+
+/* Does it hold from the next start on, whatever a reload reads? Only of config_keys. */
+bool config_key_is_fixed(const struct config_key *key);
 
 /* How values of a type are written: "a duration such as 500ms, 30s, 5m or 1h". */
 const char *config_type_description(enum config_type type);

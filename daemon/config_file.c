@@ -15,6 +15,7 @@
 
 #include "config_lines.h"
 #include "config_value.h"
+#include "nearest.h"
 
 #define ORIGIN_FORM "origin \"https://HOST\""
 #define POLICY_FORM "policy \"NAME\""
@@ -89,10 +90,34 @@ static int fail_outside(struct reading *reading, const char *name)
                 sections);
 }
 
+/* What a key of no section that it stands in was probably meant to be: a key of this section that
+ * is spelt much like it, or one of another section. False: who knows. */
+static bool guess_key(const struct section *section, const char *name, char *out_guess, size_t size)
+{
+    struct nearest nearest = nearest_to(name);
+    const struct config_key *elsewhere = NULL;
+    for (size_t i = 0; i < section->key_count; i++) {
+        if (strcmp(section->name, section->keys[i].section) == 0)
+            nearest_offer(&nearest, section->keys[i].name);
+    }
+    for (size_t i = 0; i < config_key_count; i++) {
+        if (strcmp(name, config_keys[i].name) == 0)
+            elsewhere = &config_keys[i];
+    }
+    if (elsewhere)
+        snprintf(out_guess, size, "it is a key of [%s]", elsewhere->section);
+    else if (nearest.name)
+        snprintf(out_guess, size, "did you mean \"%s\"?", nearest.name);
+    return elsewhere || nearest.name;
+}
+
 static int fail_unknown_key(struct reading *reading, const char *name)
 {
     const struct section *section = &reading->section;
-    char keys[400] = "";
+    char guess[80], keys[400] = "";
+    if (guess_key(section, name, guess, sizeof guess))
+        return fail(reading, -EINVAL, "unknown key \"%.60s\" in [%s]; %s", name, section->name,
+                    guess);
     for (size_t i = 0; i < section->key_count; i++) {
         if (strcmp(section->name, section->keys[i].section) == 0)
             append_name(keys, sizeof keys, section->keys[i].name);
@@ -232,11 +257,31 @@ static const char *find_section(const char *name, size_t length)
     return NULL;
 }
 
+/* `length`: of the word behind the bracket. */
+static int fail_unknown_section(struct reading *reading, size_t length)
+{
+    const char *line = reading->lines.line;
+    char sections[160], word[CONFIG_LINE_BYTES];
+    snprintf(word, sizeof word, "%.*s", (int)length, line + 1);
+    struct nearest nearest = nearest_to(word);
+    for (size_t i = 0; i < config_key_count; i++)
+        nearest_offer(&nearest, config_keys[i].section);
+    nearest_offer(&nearest, "origin");
+    nearest_offer(&nearest, "policy");
+    if (nearest.name)
+        return fail(reading, -EINVAL, "unknown section %.100s; did you mean [%s]?", line,
+                    strcmp(nearest.name, "origin") == 0   ? ORIGIN_FORM
+                    : strcmp(nearest.name, "policy") == 0 ? POLICY_FORM
+                                                          : nearest.name);
+    list_sections(sections, sizeof sections);
+    return fail(reading, -EINVAL, "unknown section %.100s; expected one of %s", line, sections);
+}
+
 /* A line that begins with a bracket. */
 static int begin_section(struct reading *reading)
 {
     const char *line = reading->lines.line;
-    char name[CONFIG_LINE_BYTES], sections[160];
+    char name[CONFIG_LINE_BYTES];
     size_t length;
     bool is_whole = split(line, &length, name);
     if (length == 6 && strncmp(line + 1, "origin", length) == 0)
@@ -251,8 +296,7 @@ static int begin_section(struct reading *reading)
     }
     if (section)
         return fail(reading, -EINVAL, "%.100s: expected [%s] and nothing behind it", line, section);
-    list_sections(sections, sizeof sections);
-    return fail(reading, -EINVAL, "unknown section %.100s; expected one of %s", line, sections);
+    return fail_unknown_section(reading, length);
 }
 
 /* Only when all has been read is it known whom a policy holds for. */

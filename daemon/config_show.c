@@ -7,15 +7,29 @@
 #include "config_value.h"
 #include "log.h"
 
+/* Its password is left out. */
+static void show_proxy(char *out_text, size_t size, const char *url)
+{
+    const char *authority = url ? strstr(url, "://") + 3 : "";
+    const char *host = strrchr(authority, '@');
+    const char *colon = host ? memchr(authority, ':', (size_t)(host - authority)) : NULL;
+    if (colon)
+        snprintf(out_text, size, "%.*s:***%s", (int)(colon - url), url, host);
+    else
+        snprintf(out_text, size, "%s", url ? url : "");
+}
+
 void config_show_value(char *out_text, size_t size, const void *record,
                        const struct config_key *key)
 {
     const void *member = (const char *)record + key->offset;
     const char *text;
     switch (key->type) {
+    case CONFIG_PROXY:
+        show_proxy(out_text, size, *(char *const *)member);
+        break;
     case CONFIG_TEXT:
     case CONFIG_PEM_FILE:
-    case CONFIG_PROXY:
     case CONFIG_PATH:
         text = *(char *const *)member;
         snprintf(out_text, size, "%s", text ? text : "");
@@ -53,75 +67,83 @@ void config_show_value(char *out_text, size_t size, const void *record,
 /* ---- Lists: a line for each item ------------------------------------------------------------ */
 
 /* Values may be secret. */
-static void show_headers(FILE *out, const struct config_origin *origin)
+static bool header_item(char *out_text, size_t size, const struct config_origin *origin,
+                        size_t index)
 {
-    for (size_t i = 0; i < origin->header_count; i++) {
-        const struct config_header *header = &origin->headers[i];
-        fprintf(out, "; header = %s: (not shown)", header->name);
-        if (header->file_path)
-            fprintf(out, " ; with @%s", header->file_path);
-        fputc('\n', out);
-    }
+    if (index >= origin->header_count)
+        return false;
+    const struct config_header *header = &origin->headers[index];
+    snprintf(out_text, size, "%s: (not shown)%s%s", header->name,
+             header->file_path ? " ; with @" : "", header->file_path ? header->file_path : "");
+    return true;
 }
 
-static void show_ids(FILE *out, const struct config_key *key, const struct config_ids *ids)
+static bool id_item(char *out_text, size_t size, const struct config_key *key,
+                    const struct config_ids *ids, size_t index)
 {
     char name[256];
-    for (size_t i = 0; i < ids->count; i++) {
-        fprintf(out, "%s = %u", key->name, ids->items[i]);
-        if (config_id_name(name, sizeof name, key->type, ids->items[i]))
-            fprintf(out, " ; %s", name);
-        fputc('\n', out);
-    }
+    if (index >= ids->count)
+        return false;
+    int length = snprintf(out_text, size, "%u", ids->items[index]);
+    if (config_id_name(name, sizeof name, key->type, ids->items[index]))
+        snprintf(out_text + length, size - (size_t)length, " ; %s", name);
+    return true;
 }
 
-static void show_networks(FILE *out, const struct config_key *key, const struct network_list *list)
+static bool network_item(char *out_text, size_t size, const struct network_list *list, size_t index)
 {
     char text[NETWORK_TEXT_BYTES];
-    for (size_t i = 0; i < list->count; i++) {
-        network_print(text, sizeof text, &list->items[i]);
-        fprintf(out, "%s = %s\n", key->name, text);
-    }
+    if (index >= list->count)
+        return false;
+    network_print(text, sizeof text, &list->items[index]);
+    snprintf(out_text, size, "%s", text);
+    return true;
 }
 
-static void show_rules(FILE *out, const struct config_key *key, const struct url_rule_list *list)
+static bool rule_item(char *out_text, size_t size, const struct config_key *key,
+                      const struct url_rule_list *list, size_t index)
 {
-    for (size_t i = 0; i < list->count; i++)
-        fprintf(out, "%s = %s\n", key->name, url_rule_text(list->items[i]));
-    if (list->count == 0)
-        fprintf(out, "%s = %s\n", key->name, key->type == CONFIG_ALLOW_RULES ? "any" : "none");
+    if (index >= list->count && index > 0)
+        return false;
+    const char *absent = key->type == CONFIG_ALLOW_RULES ? "any" : "none";
+    snprintf(out_text, size, "%s", list->count > 0 ? url_rule_text(list->items[index]) : absent);
+    return true;
 }
 
-static void show_list(FILE *out, const void *record, const struct config_key *key)
+bool config_show_item(char *out_text, size_t size, const void *record, const struct config_key *key,
+                      size_t index)
 {
     const void *member = (const char *)record + key->offset;
     switch (key->type) {
     case CONFIG_HEADERS:
-        show_headers(out, record);
-        break;
+        return header_item(out_text, size, record, index);
     case CONFIG_USERS:
     case CONFIG_GROUPS:
-        show_ids(out, key, member);
-        break;
+        return id_item(out_text, size, key, member, index);
     case CONFIG_NETWORKS:
-        show_networks(out, key, member);
-        break;
+        return network_item(out_text, size, member, index);
+    case CONFIG_ALLOW_RULES:
+    case CONFIG_DENY_RULES:
+    case CONFIG_PROXY_RULES:
+    case CONFIG_ORIGIN_RULES:
+        return rule_item(out_text, size, key, member, index);
     default:
-        show_rules(out, key, member);
+        if (index == 0)
+            config_show_value(out_text, size, record, key);
+        return index == 0;
     }
 }
 
 /* ---- Sections ------------------------------------------------------------------------------- */
 
+/* What is not to be written so in a file is a comment. */
 static void show_key(FILE *out, const void *record, const struct config_key *key)
 {
-    char value[4096];
-    if (config_key_is_list(key)) {
-        show_list(out, record, key);
-        return;
+    char value[CONFIG_SHOW_BYTES];
+    for (size_t i = 0; config_show_item(value, sizeof value, record, key, i); i++) {
+        bool is_line = *value && key->type != CONFIG_HEADERS;
+        fprintf(out, "%s%s =%s%s\n", is_line ? "" : "; ", key->name, *value ? " " : "", value);
     }
-    config_show_value(value, sizeof value, record, key);
-    fprintf(out, "%s%s =%s%s\n", *value ? "" : "; ", key->name, *value ? " " : "", value);
 }
 
 static void show_built_in(FILE *out, const struct network_list *built_in)

@@ -10,17 +10,22 @@
 static const char *const fetch_words[] = {"GET", "HEAD", "OPTIONS", "DELETE", NULL};
 static const char *const query_words[] = {"ping",    "stats",   "connections",
                                           "origins", "clients", NULL};
+static const char *const admin_words[] = {"config", "reload", "drain", NULL};
 
-static const char help[] = "GET URL        fetch it; the answer as `curl -i` shows it\n"
-                           "HEAD URL       its header fields (also OPTIONS URL, DELETE URL)\n"
-                           "check URL      whether a policy denies it; nothing is sent\n"
-                           "ping           is the daemon there?\n"
-                           "stats          its counters, a name and a value a line\n"
-                           "connections    the connections in the pool\n"
-                           "origins        how each origin fares: its queue, reuse, errors, times\n"
-                           "clients        who is connected to the daemon\n"
-                           "help           this\n"
-                           "quit           close this connection\n";
+static const char help[] =
+    "GET URL        fetch it; the answer as `curl -i` shows it\n"
+    "HEAD URL       its header fields (also OPTIONS URL, DELETE URL)\n"
+    "check URL      whether a policy denies it; nothing is sent\n"
+    "ping           is the daemon there?\n"
+    "stats          its counters, a name and a value a line\n"
+    "connections    the connections in the pool\n"
+    "origins        how each origin fares: its queue, reuse, errors, times\n"
+    "clients        who is connected to the daemon\n"
+    "config         the configuration in force (root and the daemon's user)\n"
+    "reload         reads the configuration again (the same)\n"
+    "drain          ends the daemon when what runs has ended (the same)\n"
+    "help           this\n"
+    "quit           close this connection\n";
 
 /* The next word of the line, without the spaces around it; empty at its end. */
 static struct wire_str next_word(struct wire_str *line)
@@ -78,6 +83,8 @@ void console_parse(struct console_command *out_command, const char *line, size_t
         parse_fetch(out_command, CONSOLE_FETCH, &rest);
     else if ((out_command->method = find_word(word, (const char *const[]){"check", NULL})))
         parse_fetch(out_command, CONSOLE_CHECK, &rest);
+    else if ((out_command->method = find_word(word, admin_words)))
+        out_command->action = CONSOLE_ADMIN;
     else if (is_word(word, "help"))
         out_command->action = CONSOLE_HELP;
     else if (is_word(word, "quit"))

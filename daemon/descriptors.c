@@ -38,14 +38,18 @@ void descriptors_share(struct descriptors *out_descriptors, const struct config 
     uint64_t most_clients = all - reserved - (wanted < half ? wanted : half);
     out_descriptors->clients = config->max_clients < most_clients ? config->max_clients
                                                                   : most_clients;
-    uint64_t most_of_user = out_descriptors->clients - out_descriptors->clients / 4;
-    out_descriptors->clients_per_user = config->clients_per_user < most_of_user
-                                            ? config->clients_per_user
-                                            : most_of_user;
+    descriptors_share_users(out_descriptors, config);
     out_descriptors->origins = all - reserved - out_descriptors->clients;
     if (out_descriptors->clients < config->max_clients)
         log_write(LOG_LEVEL_NOTICE,
                   "[limits] max_clients is %llu, lowered to %llu: the limit on descriptors is %llu",
                   (unsigned long long)config->max_clients, (unsigned long long)most_clients,
                   (unsigned long long)all);
+}
+
+void descriptors_share_users(struct descriptors *descriptors, const struct config *config)
+{
+    uint64_t most = descriptors->clients - descriptors->clients / 4;
+    descriptors->clients_per_user = config->clients_per_user < most ? config->clients_per_user
+                                                                    : most;
 }

@@ -17,3 +17,6 @@ struct descriptors {
 
 /* Raises the limit as far as it is allowed to. Logs it if max_clients has to be lowered. */
 void descriptors_share(struct descriptors *out_descriptors, const struct config *config);
+
+/* clients_per_user anew, of the clients that there are. */
+void descriptors_share_users(struct descriptors *descriptors, const struct config *config);

@@ -306,15 +306,27 @@ void dispatch_describe(const struct dispatch *dispatch, const struct dispatch_ti
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
-void dispatch_open(struct dispatch *dispatch, uv_loop_t *loop, const struct config *config,
-                   struct origin_table *origins, struct pool *pool)
+static struct admission_limits limits_of(const struct config *config)
 {
-    struct admission_limits limits = {
+    return (struct admission_limits){
         .running = config->running,
         .running_per_user = config->running_per_user,
         .running_per_origin = config->running_per_origin,
         .queued_per_user = config->queue,
     };
+}
+
+void dispatch_update_limits(struct dispatch *dispatch)
+{
+    dispatch->admission.limits = limits_of(dispatch->config);
+    dispatch->wakes_all = true; /* who was blocked may start now */
+    run_soon(dispatch);
+}
+
+void dispatch_open(struct dispatch *dispatch, uv_loop_t *loop, const struct config *config,
+                   struct origin_table *origins, struct pool *pool)
+{
+    struct admission_limits limits = limits_of(config);
     *dispatch = (struct dispatch){
         .config = config,
         .pool = pool,

@@ -54,6 +54,9 @@ struct dispatch {
 void dispatch_open(struct dispatch *dispatch, uv_loop_t *loop, const struct config *config,
                    struct origin_table *origins, struct pool *pool);
 
+/* The limits of the configuration have changed. Tickets that wait keep those of their user. */
+void dispatch_update_limits(struct dispatch *dispatch);
+
 /* Nobody may wait or run any more. The memory is in use until the loop has closed its handles. */
 void dispatch_close(struct dispatch *dispatch);
 

@@ -126,6 +126,13 @@ struct fetch *fetch_create(const struct fetch_context *context, struct request *
 /* Right after fetch_create(): which connection it is to have, in its first attempt. */
 void fetch_choose(struct fetch *fetch, enum pool_choice choice, uint64_t number);
 
+/*
+ * Its user's policy is another one now. Where nothing has been sent and it waits, it is asked again
+ * whether it may: it ends if not. What runs goes on; its further hops and addresses are the new
+ * policy's. Nothing for a fetch without a policy.
+ */
+void fetch_set_policy(struct fetch *fetch, const struct config_policy *policy);
+
 /* Does it wait for its turn? */
 bool fetch_is_queued(const struct fetch *fetch);
 /* How many bytes of its body it holds: the sum of what on_hold allowed. */

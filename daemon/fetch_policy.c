@@ -119,6 +119,19 @@ int fetch_policy_init(struct fetch *fetch, const struct fetch_client *client)
     return client->only_asks && !fetch->check ? -ENOMEM : 0;
 }
 
+void fetch_set_policy(struct fetch *fetch, const struct config_policy *policy)
+{
+    struct wire_why why;
+    if (!fetch->policy)
+        return;
+    fetch->policy = policy;
+    fetch->ticket.policy = policy;
+    bool is_open = fetch->state == FETCH_QUEUED && !fetch->was_sent && !fetch->check;
+    int code = is_open ? fetch_ask_policy(fetch, &why) : 0;
+    if (code != 0)
+        fetch_fail(fetch, code, why.text);
+}
+
 void fetch_finish_check(struct fetch *fetch)
 {
     struct fetch_outcome outcome = {

@@ -31,15 +31,15 @@ static void fill_standard_descriptors(void)
         close(fd);
 }
 
-/* 0, or -1 after saying what is wrong. */
-static int read_config(struct config *config, const struct options *options)
+/* 0, or -1 after saying what is wrong. `*out_path`: the file that was read; owned. */
+static int read_config(struct config *config, const struct options *options, char **out_path)
 {
     struct config_error error;
     if (config_init(config) < 0) {
         log_write(LOG_LEVEL_ERROR, "out of memory");
         return -1;
     }
-    if (options->config_file && config_load(config, options->config_file, &error) < 0) {
+    if (config_read(config, options->config_file, out_path, &error) < 0) {
         log_write(LOG_LEVEL_ERROR, "%s", error.text);
         return -1;
     }
@@ -50,7 +50,7 @@ static int read_config(struct config *config, const struct options *options)
 }
 
 /* Prints all that is in force, if a daemon could start with it. */
-static int check(const struct config *config)
+static int check(const struct config *config, const char *path)
 {
     struct credential_table *credentials;
     struct wire_why why;
@@ -59,17 +59,26 @@ static int check(const struct config *config)
         return EXIT_FAILURE;
     }
     credential_table_destroy(credentials);
+    printf("; read from %s\n\n", *path ? path : "no file: every key has its default");
     config_show(stdout, config, policy_built_in_networks());
     return EXIT_SUCCESS;
 }
 
-static int run(const struct config *config, const struct options *options)
+static int run(struct config *config, const struct options *options)
 {
     char *preset = listener_default_path();
-    const char *path = options->socket ? options->socket : config->socket ? config->socket : preset;
+    struct server_setup setup = {
+        .config = config,
+        .config_file = options->config_file,
+        .socket_path = options->socket  ? options->socket
+                       : config->socket ? config->socket
+                                        : preset,
+        .has_log_level = options->has_log_level,
+        .log_level = options->log_level,
+    };
     int status = EXIT_FAILURE;
-    if (path)
-        status = server_run(config, path);
+    if (setup.socket_path)
+        status = server_run(&setup);
     else
         log_write(LOG_LEVEL_ERROR, "out of memory");
     free(preset);
@@ -85,10 +94,11 @@ int main(int argc, char **argv)
     int status = options_read(&options, argc, argv);
     if (status >= 0)
         return status;
+    char *path = NULL;
     status = EXIT_FAILURE;
-    if (read_config(&config, &options) == 0) {
-        status = options.is_check ? check(&config) : run(&config, &options);
-    }
+    if (read_config(&config, &options, &path) == 0)
+        status = options.is_check ? check(&config, path) : run(&config, &options);
+    free(path);
     config_finish(&config);
     return status;
 }

@@ -328,6 +328,12 @@ int pool_create(struct pool **out_pool, const struct pool_setup *setup)
     return 0;
 }
 
+void pool_update_limits(struct pool *pool)
+{
+    curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
+                      (long)pool->config->streams_per_connection);
+}
+
 void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx)
 {
     pool->on_closed = on_closed;

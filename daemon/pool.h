@@ -58,6 +58,9 @@ struct pool_setup {
 /* 0, -ENOMEM, or -EIO if libcurl or libuv refuses. Everything given is borrowed. */
 int pool_create(struct pool **out_pool, const struct pool_setup *setup);
 
+/* The limits of the configuration have changed. Connections that are open keep theirs. */
+void pool_update_limits(struct pool *pool);
+
 /*
  * Closes every connection. No job may be left. `on_closed` is called from the loop when the last
  * handle is gone; the pool is dead to the caller at once.

@@ -116,6 +116,16 @@ static void on_request_query(struct session *session, const struct wire_message 
         session_reply_query(session, message->id, method);
 }
 
+static void on_request_admin(struct session *session, const struct wire_message *message)
+{
+    const struct fetchpool_value *map;
+    struct wire_why why;
+    if (wire_params_map(message->params, &map, &why) < 0)
+        session_reply_error(session, message->id, FETCHPOOL_BAD_REQUEST, why.text);
+    else
+        session_administer(session, message->id, message->method);
+}
+
 /* Its user has too many sessions: this one ends with its first request that asks for anything. */
 static void turn_away(struct session *session, uint32_t id)
 {
@@ -149,6 +159,8 @@ static void on_request(struct session *session, const struct wire_message *messa
         on_request_fetch(session, message);
     } else if (wire_str_is(message->method, "hello")) {
         on_request_hello(session, message);
+    } else if (session_is_admin_method(message->method)) {
+        on_request_admin(session, message);
     } else if (query) {
         on_request_query(session, message, query);
     } else {
@@ -232,6 +244,9 @@ static void on_line(void *ctx, const char *bytes, size_t length)
         break;
     case CONSOLE_QUERY:
         session_reply_query(session, 0, command.method);
+        break;
+    case CONSOLE_ADMIN:
+        session_administer(session, 0, wire_str_of(command.method));
         break;
     case CONSOLE_HELP:
         session_reply_help(session);

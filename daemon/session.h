@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "config.h"
+#include "config_compare.h"
 #include "conn.h"
 #include "fetch.h"
 #include "loop_meter.h"
@@ -19,6 +20,15 @@
 struct session;
 
 struct session_user;
+
+/* What root and the daemon's own user may have done. */
+struct session_admin {
+    /* The configuration is read again. 0, and what changed (to be finished by the caller, in any
+     * case), or a negative errno with the reason: nothing has changed then. Sessions may end. */
+    int (*reload)(void *ctx, struct config_changes *out_changes, struct wire_why *why);
+    /* The orderly end begins. Sessions may end. */
+    void (*drain)(void *ctx);
+};
 
 /* All sessions of a daemon and what they share. Embedded in the server, which owns what it points
  * to. */
@@ -41,11 +51,16 @@ struct session_set {
     void (*on_gone)(void *ctx);
     /* A fetch has ended. */
     void (*on_fetch_end)(void *ctx);
+    const struct session_admin *admin;
     void *ctx;
 };
 
 /* Accepts the client that waits at the server. 0 or a negative errno. */
 int session_accept(struct session_set *set, uv_stream_t *server);
+
+/* The policies of the configuration are others now: each session gets its own anew. Some of their
+ * fetches may end by that. */
+void session_set_renew_policies(struct session_set *set);
 
 /* Takes no new fetch from now on, and says so to whoever said hello. */
 void session_set_drain(struct session_set *set);

@@ -59,6 +59,9 @@ void session_leave_user(struct session *session);
 
 /* Finds the policy of its user. 0 or a negative errno. */
 int session_find_policy(struct session *session);
+/* The same when the policies have changed; its fetches get the new one, and some end by that. A
+ * session whose groups cannot be had any more is closed. */
+void session_renew_policy(struct session *session);
 /* One line for the log, at most one a minute for each user. */
 void session_log_verdict(const struct session *session, const struct request *request,
                          const struct policy_verdict *verdict);
@@ -83,6 +86,13 @@ void session_give_room(struct session *session);
 /* The client sends no more. */
 void session_end_input(struct session *session);
 
+/* ---- session_admin.c ------------------------------------------------------------------------ */
+
+/* Is it a method for root and the daemon's own user? */
+bool session_is_admin_method(struct wire_str method);
+/* Does it, and answers. All sessions may have been closed by it: last. */
+void session_administer(struct session *session, uint32_t id, struct wire_str method);
+
 /* ---- session_stream.c ----------------------------------------------------------------------- */
 
 void session_take_note(struct session *session, const struct wire_message *message);
@@ -106,6 +116,15 @@ void session_reply_outcome(struct session *session, uint32_t id,
 /* The static name of an informative method, or NULL if there is none of that name. */
 const char *session_find_query(struct wire_str method);
 void session_reply_query(struct session *session, uint32_t id, const char *method);
+
+/* Any result: `put` appends it, as one value, or, in the text dialect, as text. */
+struct session_result {
+    void (*put)(struct buffer *out, const void *data);
+    void (*put_text)(struct buffer *out, const void *data);
+    const void *data;
+};
+void session_reply_result(struct session *session, uint32_t id,
+                          const struct session_result *result);
 
 /* Of the text dialect. */
 void session_reply_help(struct session *session);

@@ -21,6 +21,17 @@ int session_find_policy(struct session *session)
     return result;
 }
 
+void session_renew_policy(struct session *session)
+{
+    struct call *call, *next;
+    int result = session_find_policy(session);
+    session->group.most_user_bytes = session->policy->paused_memory_bytes;
+    HASH_ITER (hh, session->calls, call, next)
+        fetch_set_policy(call->fetch, session->policy);
+    if (result < 0)
+        session_abort(session);
+}
+
 void session_log_verdict(const struct session *session, const struct request *request,
                          const struct policy_verdict *verdict)
 {

@@ -305,6 +305,19 @@ static void write_query_as_text(const struct session *session, struct buffer *ou
     buffer_finish(&message);
 }
 
+void session_reply_result(struct session *session, uint32_t id, const struct session_result *result)
+{
+    struct buffer *out = conn_output(session->conn);
+    size_t mark = out->length;
+    if (is_text(session)) {
+        result->put_text(out, result->data);
+    } else {
+        wire_put_result(out, id);
+        result->put(out, result->data);
+    }
+    finish_reply(session, id, mark);
+}
+
 void session_reply_query(struct session *session, uint32_t id, const char *method)
 {
     struct buffer *out = conn_output(session->conn);

@@ -13,6 +13,13 @@ void session_set_drain(struct session_set *set)
     }
 }
 
+void session_set_renew_policies(struct session_set *set)
+{
+    struct session *session;
+    DL_FOREACH (set->first, session)
+        session_renew_policy(session);
+}
+
 void session_set_cancel_all(struct session_set *set, const char *reason)
 {
     struct session *session, *next_session;

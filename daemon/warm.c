@@ -23,6 +23,15 @@
 /* No user has it: it is what chown(2) takes for "leave it". */
 #define WARM_UID ((uid_t)-1)
 
+struct warm {
+    const struct fetch_context *fetches;
+    const struct config *config;
+    uv_timer_t timer;
+    struct warm_origin *origins;
+    size_t count;
+    struct stall_group group; /* its own, which never stalls */
+};
+
 struct warm_origin {
     struct warm *warm;
     const struct config_origin *config;
@@ -166,17 +175,17 @@ static int meet_origin(struct warm_origin *origin, struct warm *warm,
     char *text = NULL;
     if (asprintf(&text, "%s%s", config->name, config->warm_path) < 0)
         return -ENOMEM;
-    int result = url_parse(&url, wire_str_of(text), warm->fetches->config->max_url_bytes, why);
+    int result = url_parse(&url, wire_str_of(text), warm->config->max_url_bytes, why);
     if (result < 0) {
         free(text);
         return result;
     }
-    if (config->warm > warm->fetches->config->connections_per_origin)
+    if (config->warm > warm->config->connections_per_origin)
         log_write(LOG_LEVEL_NOTICE,
                   "[origin \"%s\"] warm is %llu, lowered to %llu: [pool] "
                   "connections_per_origin",
                   config->name, (unsigned long long)config->warm,
-                  (unsigned long long)warm->fetches->config->connections_per_origin);
+                  (unsigned long long)warm->config->connections_per_origin);
     *origin = (struct warm_origin){
         .warm = warm,
         .config = config,
@@ -190,7 +199,7 @@ static int meet_origin(struct warm_origin *origin, struct warm *warm,
 
 static int meet_origins(struct warm *warm, struct wire_why *why)
 {
-    const struct config *config = warm->fetches->config;
+    const struct config *config = warm->config;
     int result = 0;
     for (size_t i = 0; result == 0 && i < config->origin_count; i++) {
         if (config->origins[i].warm > 0)
@@ -207,34 +216,44 @@ static void forget_origins(struct warm *warm)
             origin_release(warm->fetches->dispatch->origins, warm->origins[i].origin);
     }
     free(warm->origins);
-    warm->origins = NULL;
-    warm->count = 0;
 }
 
-int warm_open(struct warm *warm, uv_loop_t *loop, const struct fetch_context *fetches,
-              struct wire_why *why)
+static void on_closed(uv_handle_t *handle)
 {
-    size_t count = fetches->config->origin_count;
-    *warm = (struct warm){.fetches = fetches, .group = {.uid = WARM_UID}};
-    warm->origins = calloc(count > 0 ? count : 1, sizeof *warm->origins);
-    if (!warm->origins)
+    free(handle->data);
+}
+
+int warm_open(struct warm **out_warm, uv_loop_t *loop, const struct fetch_context *fetches,
+              const struct config *config, struct wire_why *why)
+{
+    struct warm *warm = calloc(1, sizeof *warm);
+    if (!warm)
         return -ENOMEM;
-    int result = meet_origins(warm, why);
+    *warm = (struct warm){.fetches = fetches, .config = config, .group = {.uid = WARM_UID}};
+    warm->origins = calloc(config->origin_count + 1, sizeof *warm->origins);
+    int result = warm->origins ? meet_origins(warm, why) : -ENOMEM;
     if (result < 0) {
-        forget_origins(warm);
+        if (warm->origins)
+            forget_origins(warm);
+        free(warm);
         return result;
     }
     uv_timer_init(loop, &warm->timer);
     warm->timer.data = warm;
+    *out_warm = warm;
+    return 0;
+}
+
+void warm_start(struct warm *warm)
+{
     if (warm->count > 0)
         uv_timer_start(&warm->timer, on_tick, 0, TICK_MS);
-    return 0;
 }
 
 void warm_close(struct warm *warm)
 {
     struct warm_call *call, *next;
-    if (!warm->origins)
+    if (!warm)
         return;
     for (size_t i = 0; i < warm->count; i++) {
         DL_FOREACH_SAFE (warm->origins[i].calls, call, next) {
@@ -243,5 +262,5 @@ void warm_close(struct warm *warm)
         }
     }
     forget_origins(warm);
-    uv_close((uv_handle_t *)&warm->timer, NULL);
+    uv_close((uv_handle_t *)&warm->timer, on_closed);
 }

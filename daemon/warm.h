@@ -14,20 +14,15 @@
 #include "dispatch.h"
 #include "fetch.h"
 
-struct warm_origin;
+struct warm;
 
-struct warm {
-    const struct fetch_context *fetches;
-    uv_timer_t timer;
-    struct warm_origin *origins;
-    size_t count;
-    struct stall_group group; /* its own, which never stalls */
-};
+/*
+ * For the origins of `config`, which is borrowed, and so is what it points to; nothing is asked
+ * before warm_start(). 0, -ENOMEM, or -EINVAL for a URL that is none, with the reason.
+ */
+int warm_open(struct warm **out_warm, uv_loop_t *loop, const struct fetch_context *fetches,
+              const struct config *config, struct wire_why *why);
+void warm_start(struct warm *warm);
 
-/* 0, -ENOMEM, or -EINVAL for a URL that is none, with the reason. */
-int warm_open(struct warm *warm, uv_loop_t *loop, const struct fetch_context *fetches,
-              struct wire_why *why);
-
-/* Asks for no more; what runs is abandoned. The memory is in use until the loop has closed its
- * handle. Nothing for one that was not opened. */
+/* Asks for no more; what runs is abandoned. Dead to the caller at once. NULL is nothing. */
 void warm_close(struct warm *warm);

@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 # A line is a floor; a room is all files that begin with its name: "pool" is pool.[ch] and
 # pool_*.[ch]. Rooms of one floor do not know each other.
 floors='
-log stats url url_rule network field_list loop_meter console socket_path framer byte_queue stall memory_keeper admission histogram idle_limit breaker retry_budget request_limit request_field
-config offence listener conn origin
+log nearest stats url url_rule network field_list loop_meter console socket_path framer byte_queue stall memory_keeper admission histogram idle_limit breaker retry_budget request_limit request_field
+config offence listener conn origin supervisor
 policy credential
 request descriptors
 pool
@@ -21,7 +21,7 @@ server
 options
 main
 '
-uv_rooms='stall memory_keeper listener conn pool transfer dispatch fetch warm loop_meter session server'
+uv_rooms='stall memory_keeper listener conn pool transfer dispatch fetch warm loop_meter session server supervisor'
 curl_rooms='pool transfer url'
 
 failed=0

@@ -13,13 +13,22 @@ static const char head[] =
     "# NAME\n\n"
     "fetchpool.conf - configuration of fetchpoold\n\n"
     "# DESCRIPTION\n\n"
-    "*fetchpoold*(8) reads the file that *--config* names; without that option every key has its "
-    "default. The file consists of sections in brackets and of lines _name_ = _value_. Lines that "
+    "*fetchpoold*(8) reads the file that *--config* names; without that option "
+    "/etc/fetchpool/fetchpool.conf if it is root's, else "
+    "$XDG_CONFIG_HOME/fetchpool/fetchpool.conf (~/.config where that is not set). Without a file "
+    "every key has its default. The file consists of sections in brackets and of lines _name_ = "
+    "_value_. Lines that "
     "begin with ; or # are comments; behind a value, a comment begins with a space and ;, while # "
     "is part of the value. A line may be indented, and has no more than 198 bytes. A section or "
     "key that is unknown, a key given twice (unless it is said to add up) and a value out of "
     "its range are errors: the daemon says file, line and what was expected, and does not start. "
     "*fetchpoold --config FILE --check* prints what is in force.\n\n"
+    "At *SIGHUP*, and when *fetchpool reload* asks for it, the daemon reads the file again, and "
+    "the files of certificates and credentials with it. It takes all of it or, if anything is "
+    "wrong, nothing, and says which keys have changed. What a client may ask for holds at once, "
+    "also for those that are connected; requests that wait are asked about again. Keys of which "
+    "it is said here that they hold from the next start on stay as they were. The daemon serves "
+    "nobody while it reads: names of users should not take long to look up.\n\n"
     "Sizes are in bytes, or have one of the suffixes KiB, MiB and GiB. Durations have one of the "
     "suffixes ms, s, m, h and d.\n\n";
 
@@ -153,6 +162,9 @@ static void put_key(const struct config_key *key)
         put_bounds(key);
         putchar('.');
     }
+    if (strcmp(key->section, "origin") != 0 && strcmp(key->section, "policy") != 0 &&
+        config_key_is_fixed(key))
+        printf(" Holds from the next start on.");
     printf("\n\n");
 }
 

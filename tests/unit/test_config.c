@@ -128,22 +128,31 @@ static void what_is_wrong_is_said_with_its_line_and_changes_nothing(void **state
     (void)state;
     static const struct wrong cases[] = {
         {"[limits]\nmax_bdy = 1\n",
-         ":2: unknown key \"max_bdy\" in [limits]; expected one of max_message, max_body, "},
-        {"[limits]\nmax_bdy = 1\n", ", max_name, max_pem"}, /* all of them are named */
+         ":2: unknown key \"max_bdy\" in [limits]; did you mean \"max_body\"?"},
+        {"[limits]\nmxa_body = 1\n",
+         ":2: unknown key \"mxa_body\" in [limits]; did you mean \"max_body\"?"},
+        {"[limits]\nidle_timeout = 1s\n",
+         ":2: unknown key \"idle_timeout\" in [limits]; it is a key of [pool]"},
+        {"[limits]\nmoonshine = 1\n",
+         ":2: unknown key \"moonshine\" in [limits]; expected one of max_message, max_body, "},
+        {"[limits]\nmoonshine = 1\n", ", max_name, max_pem"}, /* all of them are named */
         {"[timeouts]\nclient_stall = 0\n", ":2: [timeouts] client_stall = 0: expected 1ms to 1d"},
         {"[timeouts]\nframe = 2h\n", ":2: [timeouts] frame = 2h: expected 1ms to 1h"},
         {"[limits]\nupload_window = 1KiB\n",
          ":2: [limits] upload_window = 1KiB: expected 4KiB to 16MiB"},
         {"[limits]\npaused_memory = 0\n", ":2: [limits] paused_memory = 0: expected 1MiB to 64GiB"},
-        {"[limit]\nx = 1\n",
-         ":1: unknown section [limit]; expected one of daemon, pool, timeouts, limits, tls, proxy, "
-         "origin \"https://HOST\", policy \"NAME\""},
-        {"[tls]\n[limit]\n", ":2: unknown section [limit]; expected one of"}, /* without keys */
+        {"[limit]\nx = 1\n", ":1: unknown section [limit]; did you mean [limits]?"},
+        {"[police \"x\"]\n", ":1: unknown section [police \"x\"]; did you mean [policy \"NAME\"]?"},
+        {"[moonshine]\n", ":1: unknown section [moonshine]; expected one of daemon, pool, "
+                          "timeouts, limits, tls, proxy, "
+                          "origin \"https://HOST\", policy \"NAME\""},
+        {"[tls]\n[limit]\n",
+         ":2: unknown section [limit]; did you mean [limits]?"}, /* without keys */
         {"[limits\nmax_body = 1\n", ":1: [limits: expected [limits] and nothing behind it"},
         {"[limits] max_body = 1\n", ":1: [limits] max_body = 1: expected [limits] and nothing"},
         {"[limits \"x\"]\n", ":1: [limits \"x\"]: expected [limits] and nothing behind it"},
         {"[]\n", ":1: unknown section []; expected one of daemon"},
-        {"[limitless]\n", ":1: unknown section [limitless]; expected one of"},
+        {"[limitless]\n", ":1: unknown section [limitless]; did you mean [limits]?"},
         {"[moon\n", ":1: unknown section [moon; expected one of"},
         {"[daemon]\ncore_dumps = 1\n", ":2: [daemon] core_dumps = 1: expected yes or no"},
         {"\n\n[limits]\nmax_body = many\n",
@@ -667,8 +676,10 @@ static void what_is_wrong_in_a_policy_is_said_with_its_line(void **state)
         {"[policy \"a\x7f\"]\n", ": expected [policy \"NAME\"]"},
         {"[policy \"a\"] users = 1\n", ": expected [policy \"NAME\"]"},
         {"[policy \"" NAME_64 "5\"]\n", ": expected [policy \"NAME\"]"},
-        {POLICY "user = 1\n",
-         ":3: unknown key \"user\" in [policy]; expected one of users, groups, mode, allow, deny, "
+        {POLICY "user = 1\n", ":3: unknown key \"user\" in [policy]; did you mean \"users\"?"},
+        {POLICY "moonshine = 1\n",
+         ":3: unknown key \"moonshine\" in [policy]; expected one of users, groups, mode, allow, "
+         "deny, "
          "networks_allow, networks_deny, tls_insecure, proxies, credentials, isolate, "
          "running_per_user, queue, clients_per_user, requests_per_client, paused_memory"},
         {POLICY "users = alicce-of-nowhere\n",
