@@ -126,12 +126,12 @@ struct fetch *fetch_create(const struct fetch_context *context, struct request *
 /* Right after fetch_create(): which connection it is to have, in its first attempt. */
 void fetch_choose(struct fetch *fetch, enum pool_choice choice, uint64_t number);
 
-/*
- * Its user's policy is another one now. Where nothing has been sent and it waits, it is asked again
- * whether it may: it ends if not. What runs goes on; its further hops and addresses are the new
- * policy's. Nothing for a fetch without a policy.
- */
+/* Its user's policy is another one now: further hops and addresses are asked of that. Nothing for a
+ * fetch without a policy. */
 void fetch_set_policy(struct fetch *fetch, const struct config_policy *policy);
+/* Where nothing has been sent and it waits: may it still? If not it ends. Returns whether it did.
+ */
+bool fetch_ask_again(struct fetch *fetch);
 
 /* Does it wait for its turn? */
 bool fetch_is_queued(const struct fetch *fetch);

@@ -61,6 +61,24 @@ int fetch_ask_policy(struct fetch *fetch, struct wire_why *why)
     return 0;
 }
 
+void fetch_set_policy(struct fetch *fetch, const struct config_policy *policy)
+{
+    if (!fetch->policy)
+        return;
+    fetch->policy = policy;
+    fetch->ticket.policy = policy;
+}
+
+bool fetch_ask_again(struct fetch *fetch)
+{
+    struct wire_why why;
+    bool is_open = fetch->state == FETCH_QUEUED && !fetch->was_sent && !fetch->check;
+    int code = is_open ? fetch_ask_policy(fetch, &why) : 0;
+    if (code != 0)
+        fetch_fail(fetch, code, why.text);
+    return code != 0;
+}
+
 /* ---- Addresses ------------------------------------------------------------------------------ */
 
 /* One that only asks may go nowhere. */
@@ -117,19 +135,6 @@ int fetch_policy_init(struct fetch *fetch, const struct fetch_client *client)
     fetch->guard = (struct pool_guard){.may_reach = may_reach, .ctx = fetch};
     fetch->check = client->only_asks ? calloc(1, sizeof *fetch->check) : NULL;
     return client->only_asks && !fetch->check ? -ENOMEM : 0;
-}
-
-void fetch_set_policy(struct fetch *fetch, const struct config_policy *policy)
-{
-    struct wire_why why;
-    if (!fetch->policy)
-        return;
-    fetch->policy = policy;
-    fetch->ticket.policy = policy;
-    bool is_open = fetch->state == FETCH_QUEUED && !fetch->was_sent && !fetch->check;
-    int code = is_open ? fetch_ask_policy(fetch, &why) : 0;
-    if (code != 0)
-        fetch_fail(fetch, code, why.text);
 }
 
 void fetch_finish_check(struct fetch *fetch)

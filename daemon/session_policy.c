@@ -21,6 +21,17 @@ int session_find_policy(struct session *session)
     return result;
 }
 
+/* One that ends may take the others with it: false if none did. */
+static bool ask_again(struct session *session)
+{
+    struct call *call, *next;
+    HASH_ITER (hh, session->calls, call, next) {
+        if (fetch_ask_again(call->fetch))
+            return true;
+    }
+    return false;
+}
+
 void session_renew_policy(struct session *session)
 {
     struct call *call, *next;
@@ -28,6 +39,8 @@ void session_renew_policy(struct session *session)
     session->group.most_user_bytes = session->policy->paused_memory_bytes;
     HASH_ITER (hh, session->calls, call, next)
         fetch_set_policy(call->fetch, session->policy);
+    while (ask_again(session))
+        continue;
     if (result < 0)
         session_abort(session);
 }
