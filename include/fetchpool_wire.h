@@ -56,6 +56,9 @@ struct wire_str {
 struct wire_str wire_str_of(const char *text); /* NULL gives the absent string */
 bool wire_str_is(struct wire_str str, const char *text);
 
+/* How many bytes the character that it begins with has in UTF-8; 0: it is none. */
+size_t wire_utf8_length(struct wire_str str);
+
 /* For printf's "%.*s". */
 #define WIRE_STR(str) (int)(str).length, (str).data ? (str).data : ""
 

@@ -69,23 +69,32 @@ static int tail_length(unsigned char first)
 }
 
 /* RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
-static bool is_utf8(struct wire_str str)
+size_t wire_utf8_length(struct wire_str str)
 {
     const unsigned char *at = (const unsigned char *)str.data;
-    const unsigned char *end = at + str.length;
-    while (at < end) {
-        unsigned char first = *at++;
-        int tail = tail_length(first);
-        if (tail < 0 || tail > end - at)
+    int tail = str.length > 0 ? tail_length(*at) : -1;
+    if (tail < 0 || (size_t)tail >= str.length)
+        return 0;
+    bool is_bad_second = tail > 0 &&
+                         ((*at == 0xe0 && at[1] < 0xa0) || (*at == 0xed && at[1] > 0x9f) ||
+                          (*at == 0xf0 && at[1] < 0x90) || (*at == 0xf4 && at[1] > 0x8f));
+    if (is_bad_second)
+        return 0;
+    for (int i = 1; i <= tail; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    return (size_t)tail + 1;
+}
+
+static bool is_utf8(struct wire_str str)
+{
+    while (str.length > 0) {
+        size_t length = wire_utf8_length(str);
+        if (length == 0)
             return false;
-        bool is_bad_second = (first == 0xe0 && *at < 0xa0) || (first == 0xed && *at > 0x9f) ||
-                             (first == 0xf0 && *at < 0x90) || (first == 0xf4 && *at > 0x8f);
-        if (tail > 0 && is_bad_second)
-            return false;
-        for (; tail > 0; tail--) {
-            if ((*at++ & 0xc0) != 0x80)
-                return false;
-        }
+        str.data += length;
+        str.length -= length;
     }
     return true;
 }
