@@ -22,6 +22,16 @@ const struct config_key config_keys[] = {
      "others."},
     {"daemon", "log_level", CONFIG_LEVEL, AT(log_level), "info", 0, 0,
      "How much to log: each level includes those before it. debug has a line for each request."},
+    {"daemon", "log_urls", CONFIG_URLS, AT(log_urls), "path", 0, 0,
+     "What the log and the access log show of URLs: origin is scheme, host and port; path is all "
+     "but the query; full is all. Values of header fields and bodies are never logged."},
+    {"daemon", "log_buffer", CONFIG_BYTES, AT(log_buffer_bytes), "256KiB", 32 * KIB, GIB,
+     "Lines that wait to be written, of the log and of the access log, each: where a reader or a "
+     "disk is slower. What finds no room is lost, counted (log_lines_dropped, "
+     "access_lines_dropped of stats) and said to be missing; nobody waits."},
+    {"daemon", "access_log", CONFIG_FILE, AT(access_log), NULL, 0, 0,
+     "A file to which a line of JSON is added for each fetch that ended, see ACCESS LOG in "
+     "fetchpoold(8). Made with mode 0640; opened again at a reload. May be a FIFO. Default: none."},
     {"daemon", "core_dumps", CONFIG_BOOLEAN, AT(core_dumps), "no", 0, 0,
      "Whether a crash may leave a core dump (prctl(2), PR_SET_DUMPABLE): it would hold clients' "
      "keys and bodies."},
@@ -185,10 +195,14 @@ const char *config_type_description(enum config_type type)
         return "a file of certificates in PEM that can be read";
     case CONFIG_PATH:
         return "a path that begins with / and has no blanks";
+    case CONFIG_FILE:
+        return "a path of the file system that begins with /";
     case CONFIG_PROXY:
         return "an http://, https:// or socks5h:// URL";
     case CONFIG_LEVEL:
         return "error, warning, notice, info or debug";
+    case CONFIG_URLS:
+        return "origin, path or full";
     case CONFIG_BOOLEAN:
         return "yes or no";
     case CONFIG_MODE:
@@ -241,6 +255,15 @@ static int set_level(int *member, const char *text)
     return 0;
 }
 
+static int set_urls(int *member, const char *text)
+{
+    enum log_urls urls;
+    if (!log_urls_parse(text, &urls))
+        return -EINVAL;
+    *member = (int)urls;
+    return 0;
+}
+
 /* One of two words, of which the first is false. */
 static int set_choice(bool *member, const char *text, const char *no, const char *yes)
 {
@@ -275,10 +298,14 @@ int config_set_value(void *record, const struct config_key *key, const char *tex
         return config_value_is_pem_file(text) ? set_text(member, text) : -EINVAL;
     case CONFIG_PATH:
         return config_value_is_path(text) ? set_text(member, text) : -EINVAL;
+    case CONFIG_FILE:
+        return *text == '/' ? set_text(member, text) : -EINVAL;
     case CONFIG_PROXY:
         return config_value_is_proxy(text) ? set_text(member, text) : -EINVAL;
     case CONFIG_LEVEL:
         return set_level(member, text);
+    case CONFIG_URLS:
+        return set_urls(member, text);
     case CONFIG_BOOLEAN:
         return config_value_boolean(text, member) ? 0 : -EINVAL;
     case CONFIG_MODE:
@@ -305,15 +332,16 @@ int config_set_value(void *record, const struct config_key *key, const char *tex
 bool config_key_is_text(const struct config_key *key)
 {
     return key->type == CONFIG_TEXT || key->type == CONFIG_PEM_FILE || key->type == CONFIG_PROXY ||
-           key->type == CONFIG_PATH;
+           key->type == CONFIG_PATH || key->type == CONFIG_FILE;
 }
 
 /* Sockets are opened, and memory is shared out, by what stood in these at the start; and what
  * connections were opened by must stay true of them. */
 bool config_key_is_fixed(const struct config_key *key)
 {
-    static const size_t fixed[] = {AT(socket),      AT(core_dumps), AT(max_connections),
-                                   AT(max_clients), AT(ca_file),    AT(proxy_url)};
+    static const size_t fixed[] = {AT(socket),          AT(core_dumps),  AT(log_buffer_bytes),
+                                   AT(max_connections), AT(max_clients), AT(ca_file),
+                                   AT(proxy_url)};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         if (key->offset == fixed[i])
             return true;

@@ -67,6 +67,9 @@ struct config_policy {
 struct config {
     char *socket;  /* [daemon]; NULL: the default path */
     int log_level; /* enum log_level */
+    int log_urls;  /* enum log_urls */
+    uint64_t log_buffer_bytes;
+    char *access_log; /* NULL: none */
     bool core_dumps;
 
     uint64_t max_connections; /* [pool] */
@@ -172,7 +175,9 @@ enum config_type {
     CONFIG_PEM_FILE,  /* char *, owned: a file that can be read and holds certificates */
     CONFIG_PROXY,     /* char *, owned: the URL of a proxy */
     CONFIG_PATH,      /* char *, owned: the path of a URL, perhaps with a query */
+    CONFIG_FILE,      /* char *, owned: an absolute path of the file system */
     CONFIG_LEVEL,     /* int */
+    CONFIG_URLS,      /* int */
     CONFIG_BOOLEAN,   /* bool */
     CONFIG_MODE,      /* bool: enforce (false) or report */
     CONFIG_ISOLATION, /* bool: no or user */

@@ -160,6 +160,8 @@ static int take_value(struct reading *reading, const struct config_key *key, con
     case -ERANGE:
         return fail_range(reading, key, text);
     default:
+        if (key->type == CONFIG_PROXY && strchr(text, '@'))
+            text = "(not shown)"; /* it may hold a password */
         return fail(reading, -EINVAL, "[%s] %s = %.60s: expected %s", key->section, key->name, text,
                     config_type_description(key->type));
     }

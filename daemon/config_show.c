@@ -31,11 +31,15 @@ void config_show_value(char *out_text, size_t size, const void *record,
     case CONFIG_TEXT:
     case CONFIG_PEM_FILE:
     case CONFIG_PATH:
+    case CONFIG_FILE:
         text = *(char *const *)member;
         snprintf(out_text, size, "%s", text ? text : "");
         break;
     case CONFIG_LEVEL:
         snprintf(out_text, size, "%s", log_level_name(*(const int *)member));
+        break;
+    case CONFIG_URLS:
+        snprintf(out_text, size, "%s", log_urls_name(*(const int *)member));
         break;
     case CONFIG_BOOLEAN:
         snprintf(out_text, size, "%s", *(const bool *)member ? "yes" : "no");

@@ -171,6 +171,7 @@ static void on_sent(void *ctx)
     fetch->was_sent_before = fetch->was_sent;
     fetch->was_sent = true;
     fetch->context->stats->bytes_to_origins += fetch->request->body_length;
+    fetch->account.bytes_out += fetch->request->body_length;
     fetch_set_state(fetch, fetch_upload_is_open(fetch) ? FETCH_SENDING : FETCH_WAITING);
     fetch_set_timer(fetch);
 }
@@ -193,6 +194,7 @@ static int begin_stream(struct fetch *fetch, const struct transfer_head *head, s
     struct transfer_result so_far = {0};
     transfer_measure(fetch->transfer, &so_far);
     fetch_add_times(fetch, &so_far);
+    fetch_note_connection(fetch, &so_far);
     struct wire_response response = fetch_describe(fetch, head, &so_far);
     int code = fetch->events->on_response(fetch->ctx, &response, why);
     fetch->has_begun = code == 0;
@@ -204,6 +206,7 @@ static int on_head(void *ctx, const struct transfer_head *head, struct wire_why 
     struct fetch *fetch = ctx;
     fetch->follows = fetch->request->redirects_left > 0 && request_is_redirect(head->status) &&
                      field_list_find(head->fields, "Location").data;
+    fetch_note_head(fetch, head);
     if (head->status >= 300)
         fetch->upload.is_starved = false; /* libcurl wants no more of it */
     fetch_set_state(fetch, FETCH_RECEIVING);
@@ -255,6 +258,7 @@ static int on_body(void *ctx, const uint8_t *bytes, size_t length, struct wire_w
         return code;
     fetch->body_bytes += length;
     fetch->context->stats->bytes_from_origins += length;
+    fetch->account.bytes_in += length;
     if (fetch->state == FETCH_RECEIVING)
         fetch_touch(fetch);
     return code;
@@ -317,6 +321,7 @@ static void ask_not_first(struct fetch *fetch, const struct transfer_result *res
 static void on_done(void *ctx, const struct transfer_result *result)
 {
     struct fetch *fetch = ctx;
+    fetch_note_connection(fetch, result);
     if (fetch_retry(fetch, result))
         return;
     if (result->is_expect_refused) {
@@ -390,11 +395,16 @@ void fetch_cancel(struct fetch *fetch, int code_not_sent, int code_sent, const c
     fetch_fail(fetch, fetch->was_sent ? code_sent : code_not_sent, reason);
 }
 
+int fetch_get_abandon_code(const struct fetch *fetch)
+{
+    return fetch->was_sent ? FETCHPOOL_CANCELLED_SENT : FETCHPOOL_CANCELLED;
+}
+
 void fetch_abandon(struct fetch *fetch)
 {
     fetch_flow_finish(fetch);
     fetch_set_state(fetch, FETCH_ENDED);
-    int code = fetch->was_sent ? FETCHPOOL_CANCELLED_SENT : FETCHPOOL_CANCELLED;
+    int code = fetch_get_abandon_code(fetch);
     count(fetch, code);
     fetch_count_at_origin(fetch, code);
     dispose(fetch);

@@ -44,6 +44,7 @@
 
 #include <uv.h>
 
+#include "access.h"
 #include "config.h"
 #include "credential.h"
 #include "dispatch.h"
@@ -61,6 +62,7 @@ struct fetch_context {
     struct stats *stats;
     struct stall_list *stalls;
     const struct credential_table *credentials;
+    struct access_log *access;        /* NULL: none */
     uint8_t salt[REQUEST_SALT_BYTES]; /* random, for the names of identities */
 };
 
@@ -140,6 +142,8 @@ size_t fetch_get_held_bytes(const struct fetch *fetch);
 /* Bytes of a streamed body that have come and wait for its client. */
 size_t fetch_get_waiting_bytes(const struct fetch *fetch);
 const struct request *fetch_get_request(const struct fetch *fetch);
+/* What is known of it so far, for the books: all but its client, and how it ends. Views. */
+void fetch_account(const struct fetch *fetch, struct access_entry *out_entry);
 
 /* ---- The flow. Each of these may end the fetch before it returns, through on_end ------------- */
 
@@ -177,3 +181,5 @@ void fetch_cancel(struct fetch *fetch, int code_not_sent, int code_sent, const c
 
 /* Ends it without a word: nobody is left to be told. */
 void fetch_abandon(struct fetch *fetch);
+/* The code that it would end with, if it were. */
+int fetch_get_abandon_code(const struct fetch *fetch);

@@ -77,6 +77,8 @@ struct fetch {
     size_t held_bytes;              /* the sum of what on_hold allowed */
     uint64_t body_bytes;            /* of this hop's answer, passed on or not */
     struct fetchpool_timing timing; /* sums over the hops so far */
+    bool has_hop_times;             /* of this attempt: they are in there */
+    struct access_entry account;    /* what is counted as it happens; of this hop its answer */
     struct fetch_upload upload;
     struct fetch_flow flow;
 };
@@ -108,10 +110,19 @@ int fetch_set_partition(struct fetch *fetch);
 /* The fields that the daemon adds to this hop; NULL: none. */
 const struct field_list *fetch_find_credential(const struct fetch *fetch);
 
-/* ---- fetch_outcome.c ------------------------------------------------------------------------ */
+/* ---- fetch_account.c ------------------------------------------------------------------------ */
 
+/* A head is in. */
+void fetch_note_head(struct fetch *fetch, const struct transfer_head *head);
+/* What the attempt went over, if it came to that. */
+void fetch_note_connection(struct fetch *fetch, const struct transfer_result *result);
 /* Adds this hop's. */
 void fetch_add_times(struct fetch *fetch, const struct transfer_result *result);
+/* A new attempt: nothing has come of it. */
+void fetch_reset_account(struct fetch *fetch);
+
+/* ---- fetch_outcome.c ------------------------------------------------------------------------ */
+
 /* What is known of the answer: its head, and the transfer so far. */
 struct wire_response fetch_describe(struct fetch *fetch, const struct transfer_head *head,
                                     const struct transfer_result *result);

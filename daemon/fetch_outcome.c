@@ -37,14 +37,6 @@ void fetch_fail(struct fetch *fetch, int code, const char *message)
     fetch_end(fetch, &outcome);
 }
 
-void fetch_add_times(struct fetch *fetch, const struct transfer_result *result)
-{
-    fetch->timing.resolve_us += result->resolve_us;
-    fetch->timing.connect_us += result->connect_us;
-    fetch->timing.tls_us += result->tls_us;
-    fetch->timing.first_byte_us += result->first_byte_us;
-}
-
 static struct wire_connection describe_connection(const struct transfer_result *result)
 {
     return (struct wire_connection){

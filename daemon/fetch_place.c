@@ -115,6 +115,7 @@ static void reset_attempt(struct fetch *fetch)
     fetch->follows = false;
     fetch->body_bytes = 0;
     fetch->opening_ns = 0;
+    fetch_reset_account(fetch);
     fetch->upload.is_starved = false;
     buffer_finish(&fetch->body);
     buffer_init(&fetch->body, fetch->request->max_body_bytes);

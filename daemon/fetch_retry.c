@@ -57,6 +57,7 @@ static void send_again(struct fetch *fetch, const struct transfer_result *result
     if (result->wants_http_1 && fetch->request->http == WIRE_HTTP_AUTO)
         fetch->request->http = WIRE_HTTP_1_1;
     fetch->retries++;
+    fetch->account.retries++;
     fetch->origin->retries++;
     fetch->context->stats->retries++;
     fetch->ticket.want.begun_after_ns = uv_hrtime();

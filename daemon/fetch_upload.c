@@ -77,6 +77,7 @@ enum transfer_read fetch_upload_read(struct fetch *fetch, uint8_t *buffer, size_
     if (length > 0) {
         upload->taken += length;
         fetch->context->stats->bytes_to_origins += length;
+        fetch->account.bytes_out += length;
         touch(fetch);
         grant(fetch);
         note_all_taken(fetch);

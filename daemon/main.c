@@ -6,8 +6,10 @@
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "config.h"
 #include "config_show.h"
 #include "credential.h"
@@ -46,6 +48,7 @@ static int read_config(struct config *config, const struct options *options, cha
     if (options->has_log_level)
         config->log_level = (int)options->log_level;
     log_set_level((enum log_level)config->log_level);
+    log_set_urls((enum log_urls)config->log_urls);
     return 0;
 }
 
@@ -59,6 +62,12 @@ static int check(const struct config *config, const char *path)
         return EXIT_FAILURE;
     }
     credential_table_destroy(credentials);
+    int result = config->access_log ? access_log_probe(config->access_log) : 0;
+    if (result < 0) {
+        log_write(LOG_LEVEL_ERROR, "[daemon] access_log %s: %s", config->access_log,
+                  strerror(-result));
+        return EXIT_FAILURE;
+    }
     printf("; read from %s\n\n", *path ? path : "no file: every key has its default");
     config_show(stdout, config, policy_built_in_networks());
     return EXIT_SUCCESS;

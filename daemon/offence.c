@@ -46,14 +46,24 @@ static uint32_t hash_of(const char *topic)
     return hash;
 }
 
-static void write_line(const struct offender *offender, pid_t pid, const char *what)
+static void write_line(const struct offender *offender, const struct offence *offence,
+                       const char *what)
 {
-    unsigned uid = (unsigned)(offender->key >> 32);
+    struct log_about about = {
+        .origin = offence->origin,
+        .rule = offence->rule,
+        .has_peer = true,
+        .uid = offence->uid,
+        .pid = offence->pid,
+    };
+    int pid = (int)offence->pid;
+    unsigned uid = (unsigned)offence->uid;
     if (offender->left_out > 0)
-        log_write(LOG_LEVEL_WARNING, "client pid %d, uid %u: %s (%llu more since the last)",
-                  (int)pid, uid, what, (unsigned long long)offender->left_out);
+        log_write_about(LOG_LEVEL_WARNING, &about,
+                        "client pid %d, uid %u: %s (%llu more since the last)", pid, uid, what,
+                        (unsigned long long)offender->left_out);
     else
-        log_write(LOG_LEVEL_WARNING, "client pid %d, uid %u: %s", (int)pid, uid, what);
+        log_write_about(LOG_LEVEL_WARNING, &about, "client pid %d, uid %u: %s", pid, uid, what);
 }
 
 /* NULL without memory. */
@@ -84,7 +94,7 @@ void offence_log_write(struct offence_log *offences, uint64_t now_ms, const stru
         offender = add(offences, key);
     if (!offender)
         return; /* the line is lost, nothing else */
-    write_line(offender, offence->pid, what);
+    write_line(offender, offence, what);
     offender->written_ms = now_ms;
     offender->left_out = 0;
 }

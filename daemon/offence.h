@@ -18,7 +18,9 @@ void offence_log_destroy(struct offence_log *offences);
 struct offence {
     uid_t uid;
     pid_t pid;
-    const char *topic; /* there are few: none comes from outside */
+    const char *topic;  /* there are few: none comes from outside */
+    const char *origin; /* that it is about; NULL: none, as below */
+    const char *rule;   /* of a policy */
 };
 
 /* `now_ms` is any clock that does not go back. */

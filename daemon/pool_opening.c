@@ -28,16 +28,19 @@ static struct breaker_limits breaker_limits(const struct pool *pool)
 static void note_breaker_failure(struct origin *origin, const struct breaker_limits *limits,
                                  uint64_t now_ms)
 {
+    struct log_about about = {.origin = origin->name};
     bool was_closed = origin->breaker.state == BREAKER_CLOSED;
     breaker_note_failure(&origin->breaker, limits, now_ms);
     if (was_closed && origin->breaker.state != BREAKER_CLOSED)
-        log_write(LOG_LEVEL_INFO, "%s cannot be reached: %s", origin->name, origin->failed_text);
+        log_write_about(LOG_LEVEL_INFO, &about, "%s cannot be reached: %s", origin->name,
+                        origin->failed_text);
 }
 
 static void note_breaker_success(struct origin *origin)
 {
+    struct log_about about = {.origin = origin->name};
     if (origin->breaker.state != BREAKER_CLOSED)
-        log_write(LOG_LEVEL_INFO, "%s can be reached again", origin->name);
+        log_write_about(LOG_LEVEL_INFO, &about, "%s can be reached again", origin->name);
     breaker_note_success(&origin->breaker);
 }
 

@@ -180,6 +180,7 @@ void server_on_signal(uv_signal_t *handle, int number)
 static void finish(struct server *server)
 {
     uv_loop_close(&server->loop);
+    access_log_close(server->access);
     origin_table_finish(&server->origins);
     offence_log_destroy(server->offences);
     credential_table_destroy(server->credentials);
@@ -187,12 +188,8 @@ static void finish(struct server *server)
     free(server);
 }
 
-int server_run(const struct server_setup *setup)
+static int run(const struct server_setup *setup)
 {
-    const struct config *config = setup->config;
-    signal(SIGPIPE, SIG_IGN);
-    if (!config->core_dumps)
-        prctl(PR_SET_DUMPABLE, 0); /* nor may others of our user look into our memory */
     struct server *server = calloc(1, sizeof *server);
     if (!server || uv_loop_init(&server->loop) != 0 || pool_set_up_process() != 0) {
         log_write(LOG_LEVEL_ERROR, "cannot start: out of memory or descriptors");
@@ -209,4 +206,20 @@ int server_run(const struct server_setup *setup)
                   server->connections_held, (unsigned long long)server->stats.requests);
     finish(server);
     return result == 0 ? 0 : 1;
+}
+
+int server_run(const struct server_setup *setup)
+{
+    const struct config *config = setup->config;
+    signal(SIGPIPE, SIG_IGN);
+    if (!config->core_dumps)
+        prctl(PR_SET_DUMPABLE, 0); /* nor may others of our user look into our memory */
+    int result = log_start(config->log_buffer_bytes);
+    if (result < 0) {
+        log_write(LOG_LEVEL_ERROR, "cannot start: the thread of the log: %s", strerror(-result));
+        return 1;
+    }
+    result = run(setup);
+    log_stop();
+    return result;
 }

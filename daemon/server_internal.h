@@ -3,6 +3,7 @@
 
 #include <uv.h>
 
+#include "access.h"
 #include "credential.h"
 #include "descriptors.h"
 #include "fetch.h"
@@ -38,6 +39,7 @@ struct server {
     struct offence_log *offences;
     struct conn_shared *shared;
     struct credential_table *credentials;
+    struct access_log *access; /* NULL: none yet; it may be one that nothing is written to */
     struct fetch_context fetches;
     struct stall_list stalls;
     struct memory_keeper memory;

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "config_compare.h"
 #include "log.h"
@@ -15,6 +17,8 @@ struct reload {
     struct config fresh; /* in force, once it is applied: then this holds what was */
     struct credential_table *credentials;
     struct warm *warm;
+    int access_fd;             /* where the access log goes on; -1: nowhere else */
+    struct access_log *access; /* one that is to be */
     struct config_changes *changes;
 };
 
@@ -39,6 +43,21 @@ static int read_file(struct server *server, struct reload *reload, struct wire_w
     return result == 0 ? config_keep_fixed(server->config, &reload->fresh) : result;
 }
 
+/* One that is no longer wanted stays, with its file, until the end: some may wait to be written
+ * there, and its reader may be stuck. */
+static int open_access_log(struct server *server, struct reload *reload, struct wire_why *why)
+{
+    const char *path = reload->fresh.access_log;
+    int result = 0;
+    if (server->access && path)
+        result = reload->access_fd = access_log_open_file(path);
+    else if (path)
+        result = access_log_open(&reload->access, path, reload->fresh.log_buffer_bytes);
+    if (result < 0)
+        wire_why_set(why, "[daemon] access_log %.200s: %s", path ? path : "", strerror(-result));
+    return result < 0 ? result : 0;
+}
+
 static int prepare(struct server *server, struct reload *reload, struct wire_why *why)
 {
     int result = read_file(server, reload, why);
@@ -46,6 +65,8 @@ static int prepare(struct server *server, struct reload *reload, struct wire_why
         result = credential_table_read(&reload->credentials, &reload->fresh, why);
     if (result == 0)
         result = warm_open(&reload->warm, &server->loop, &server->fetches, &reload->fresh, why);
+    if (result == 0)
+        result = open_access_log(server, reload, why);
     if (result == -ENOMEM)
         wire_why_set(why, "out of memory");
     return result;
@@ -78,6 +99,17 @@ static void swap_credentials(struct server *server, struct reload *reload)
     reload->credentials = before;
 }
 
+static void go_on_in_access_log(struct server *server, struct reload *reload)
+{
+    if (reload->access_fd >= 0)
+        access_log_go_on(server->access, reload->access_fd);
+    if (reload->access)
+        server->access = reload->access;
+    server->fetches.access = server->config->access_log ? server->access : NULL;
+    reload->access_fd = -1;
+    reload->access = NULL;
+}
+
 static void apply(struct server *server, struct reload *reload)
 {
     warm_close(server->warm); /* it has views of what is in force until now */
@@ -85,7 +117,9 @@ static void apply(struct server *server, struct reload *reload)
     reload->warm = NULL;
     config_swap(server->config, &reload->fresh);
     swap_credentials(server, reload);
+    go_on_in_access_log(server, reload);
     log_set_level((enum log_level)server->config->log_level);
+    log_set_urls((enum log_urls)server->config->log_urls);
     hand_out_limits(server);
     session_set_renew_policies(&server->sessions);
     warm_start(server->warm);
@@ -107,11 +141,14 @@ static void log_changes(const struct config_changes *changes)
 /* 0, or -EINVAL or -ENOMEM with the reason; nothing has changed then. */
 static int reload(struct server *server, struct config_changes *out_changes, struct wire_why *why)
 {
-    struct reload reload = {.changes = out_changes};
+    struct reload reload = {.changes = out_changes, .access_fd = -1};
     supervisor_say_reloading(&server->supervisor);
     int result = prepare(server, &reload, why);
     if (result == 0)
         apply(server, &reload);
+    if (reload.access_fd >= 0)
+        close(reload.access_fd);
+    access_log_close(reload.access);
     warm_close(reload.warm);
     credential_table_destroy(reload.credentials);
     config_finish(&reload.fresh);

@@ -73,6 +73,7 @@ static int create_parts(struct server *server)
         .stats = &server->stats,
         .stalls = &server->stalls,
         .credentials = server->credentials,
+        .access = server->access,
     };
     if (getrandom(server->fetches.salt, sizeof server->fetches.salt, 0) !=
         sizeof server->fetches.salt)
@@ -147,6 +148,18 @@ static int open_doors(struct server *server)
     return result;
 }
 
+static int open_access_log(struct server *server)
+{
+    const struct config *config = server->config;
+    if (!config->access_log)
+        return 0;
+    int result = access_log_open(&server->access, config->access_log, config->log_buffer_bytes);
+    if (result < 0)
+        log_write(LOG_LEVEL_ERROR, "cannot start: [daemon] access_log %s: %s", config->access_log,
+                  strerror(-result));
+    return result;
+}
+
 int server_start(struct server *server)
 {
     struct wire_why why;
@@ -156,6 +169,9 @@ int server_start(struct server *server)
         return result;
     }
     descriptors_share(&server->descriptors, server->config);
+    result = open_access_log(server);
+    if (result < 0)
+        return result;
     result = create_parts(server);
     if (result < 0) {
         log_write(LOG_LEVEL_ERROR, "cannot start: %s", strerror(-result));

@@ -62,6 +62,9 @@ int session_accept(struct session_set *set, uv_stream_t *server);
  * fetches may end by that. */
 void session_set_renew_policies(struct session_set *set);
 
+/* The counters that are kept elsewhere, as they are now: to be called before they are shown. */
+void session_set_gather_stats(const struct session_set *set);
+
 /* Takes no new fetch from now on, and says so to whoever said hello. */
 void session_set_drain(struct session_set *set);
 

@@ -9,8 +9,6 @@
 
 #include <utlist.h>
 
-#include "log.h"
-
 /* ---- The table ------------------------------------------------------------------------------ */
 
 struct call *session_find_call(const struct session *session, uint32_t id)
@@ -65,18 +63,11 @@ size_t session_count_queued(const struct session *session)
     return count;
 }
 
-static void log_abandoned(const struct session *session, const struct request *request)
-{
-    log_write(LOG_LEVEL_DEBUG, "client pid %d, tag %s: %s %s: client gone",
-              (int)conn_get_peer(session->conn).pid, request->tag ? request->tag : "-",
-              request->method, request->url.origin);
-}
-
 void session_abandon_calls(struct session *session)
 {
     struct call *call, *next;
     HASH_ITER (hh, session->calls, call, next) {
-        log_abandoned(session, fetch_get_request(call->fetch));
+        session_log_abandoned(call);
         session->held_bytes -= fetch_get_held_bytes(call->fetch);
         fetch_abandon(call->fetch);
         remove_call(call);
@@ -85,38 +76,13 @@ void session_abandon_calls(struct session *session)
 
 /* ---- The end of one ------------------------------------------------------------------------- */
 
-static void log_request(const struct session *session, const struct fetch_outcome *outcome)
-{
-    const struct wire_response *response = outcome->response;
-    const struct request *request = outcome->request;
-    if (!log_is_on(LOG_LEVEL_DEBUG))
-        return;
-    const char *tag = request->tag ? request->tag : "-";
-    int pid = (int)conn_get_peer(session->conn).pid;
-    if (response)
-        log_write(LOG_LEVEL_DEBUG,
-                  "client pid %d, tag %.60s: %s %s: %u, connection %llu, %s, %llu us", pid, tag,
-                  request->method, request->url.origin, (unsigned)response->status,
-                  (unsigned long long)response->connection.id,
-                  response->connection.is_reused ? "reused" : "new",
-                  (unsigned long long)outcome->total_us);
-    else if (outcome->end)
-        log_write(LOG_LEVEL_DEBUG, "client pid %d, tag %.60s: %s %s: streamed %llu bytes, %llu us",
-                  pid, tag, request->method, request->url.origin,
-                  (unsigned long long)outcome->end->bytes, (unsigned long long)outcome->total_us);
-    else
-        log_write(LOG_LEVEL_DEBUG, "client pid %d, tag %.60s: %s %s: error %d, %llu us", pid, tag,
-                  request->method, request->url.origin, outcome->code,
-                  (unsigned long long)outcome->total_us);
-}
-
 static void on_fetch_end(void *ctx, const struct fetch_outcome *outcome)
 {
     struct call *call = ctx;
     struct session *session = call->session;
     struct session_set *set = session->set;
     uint32_t id = call->id;
-    log_request(session, outcome);
+    session_log_end(call, outcome);
     session->held_bytes -= fetch_get_held_bytes(call->fetch);
     remove_call(call);
     session_reply_outcome(session, id, outcome);
@@ -270,8 +236,7 @@ void session_refuse_fetch(struct session *session, uint32_t id, int code, const 
     stats->requests_failed++;
     if (code < FETCHPOOL_BUSY)
         stats->requests_refused++;
-    log_write(LOG_LEVEL_DEBUG, "client pid %d: refused: error %d",
-              (int)conn_get_peer(session->conn).pid, code);
+    session_log_refusal(session, id, code);
     session_reply_error(session, id, code, message);
 }
 
@@ -304,6 +269,7 @@ static struct call *start_call(struct session *session, uint32_t id, struct requ
         request_destroy(request);
         return NULL;
     }
+    call->only_asks = only_asks;
     struct fetch_client client = {
         .policy = session->policy,
         .group = &session->group,

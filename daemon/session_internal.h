@@ -11,6 +11,7 @@ struct call {
     struct session *session;
     uint32_t id; /* 0 in the text dialect */
     struct fetch *fetch;
+    bool only_asks;  /* a check: nothing is fetched */
     bool is_stream;  /* either body comes in pieces */
     bool wants_room; /* in the list of those that wait for room in the client's socket */
     struct call *prev, *next;
@@ -92,6 +93,13 @@ void session_end_input(struct session *session);
 bool session_is_admin_method(struct wire_str method);
 /* Does it, and answers. All sessions may have been closed by it: last. */
 void session_administer(struct session *session, uint32_t id, struct wire_str method);
+
+/* ---- session_log.c -------------------------------------------------------------------------- */
+
+/* Each writes a line at debug, and one in the access log. */
+void session_log_end(const struct call *call, const struct fetch_outcome *outcome);
+void session_log_abandoned(const struct call *call);
+void session_log_refusal(const struct session *session, uint32_t id, int code);
 
 /* ---- session_stream.c ----------------------------------------------------------------------- */
 

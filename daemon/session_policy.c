@@ -51,7 +51,11 @@ void session_log_verdict(const struct session *session, const struct request *re
     struct session_set *set = session->set;
     struct conn_peer peer = conn_get_peer(session->conn);
     char topic[sizeof verdict->rule];
-    struct offence offence = {.uid = peer.uid, .pid = peer.pid, .topic = topic};
+    struct offence offence = {.uid = peer.uid,
+                              .pid = peer.pid,
+                              .topic = topic,
+                              .origin = request->url.origin,
+                              .rule = verdict->rule};
     struct wire_why what;
     snprintf(topic, sizeof topic, "%.*s", (int)verdict->topic_length, verdict->rule);
     if (verdict->answer == POLICY_DENIED) {

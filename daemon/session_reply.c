@@ -183,6 +183,7 @@ static void put_stats(const struct session *session, struct buffer *out)
         .opening = pool_opening_count(dispatch->pool),
         .origins = HASH_COUNT(dispatch->origins->by_name),
     };
+    session_set_gather_stats(set);
     report_stats(out, set->fetches->stats, &facts);
 }
 

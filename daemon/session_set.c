@@ -3,6 +3,16 @@
 
 #include <utlist.h>
 
+#include "log.h"
+
+void session_set_gather_stats(const struct session_set *set)
+{
+    struct stats *stats = set->fetches->stats;
+    stats->log_lines_dropped = log_count_dropped();
+    if (set->fetches->access)
+        stats->access_lines_dropped = access_log_count_dropped(set->fetches->access);
+}
+
 void session_set_drain(struct session_set *set)
 {
     struct session *session;

@@ -21,10 +21,12 @@
     X(connections_opened) /* connections to origins that carried a request */                      \
     X(handshakes_saved)   /* requests sent over a connection that was already open: TCP, and */    \
     /* TLS where the origin has it, were not paid for again */                                     \
-    X(bytes_from_origins) /* body bytes received */                                                \
-    X(bytes_to_origins)   /* body bytes sent */                                                    \
-    X(clients_accepted)   /* client connections accepted */                                        \
-    X(messages_broken)    /* client connections closed for what they sent */
+    X(bytes_from_origins)   /* body bytes received */                                              \
+    X(bytes_to_origins)     /* body bytes sent */                                                  \
+    X(clients_accepted)     /* client connections accepted */                                      \
+    X(messages_broken)      /* client connections closed for what they sent */                     \
+    X(log_lines_dropped)    /* lines of the log that were lost: they were not read in time */      \
+    X(access_lines_dropped) /* the same of the access log */
 
 struct stats {
 #define STATS_MEMBER(name) uint64_t name;

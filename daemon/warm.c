@@ -66,12 +66,30 @@ static int on_hold(void *ctx, size_t bytes)
     return 0; /* the answer to HEAD has no body */
 }
 
+static void note(const struct warm_call *call, int code)
+{
+    struct access_entry entry;
+    fetch_account(call->fetch, &entry);
+    entry.is_warming = true;
+    entry.code = code;
+    access_log_write(call->origin->warm->fetches->access, &entry);
+}
+
+/* Before anything was sent, the sentence is about connecting; later it might hold some of what the
+ * origin said. */
 static void on_end(void *ctx, const struct fetch_outcome *outcome)
 {
     struct warm_call *call = ctx;
+    const char *name = fetchpool_code_name(outcome->code);
+    bool is_about_connecting = fetchpool_code_class(outcome->code) == FETCHPOOL_CLASS_NOT_SENT;
+    struct log_about about = {.origin = call->origin->origin->name,
+                              .code = outcome->code,
+                              .error = name};
+    note(call, outcome->code);
     if (outcome->code != 0)
-        log_write(LOG_LEVEL_DEBUG, "keeping %s warm: error %d: %s", call->origin->config->name,
-                  outcome->code, outcome->message);
+        log_write_about(LOG_LEVEL_DEBUG, &about, "keeping %s warm: error %d: %s",
+                        call->origin->config->name, outcome->code,
+                        is_about_connecting ? outcome->message : name);
     remove_call(call);
 }
 
@@ -257,6 +275,7 @@ void warm_close(struct warm *warm)
         return;
     for (size_t i = 0; i < warm->count; i++) {
         DL_FOREACH_SAFE (warm->origins[i].calls, call, next) {
+            note(call, fetch_get_abandon_code(call->fetch));
             fetch_abandon(call->fetch);
             remove_call(call);
         }

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 # pool_*.[ch]. Rooms of one floor do not know each other.
 floors='
 log nearest stats url url_rule network field_list loop_meter console socket_path framer byte_queue stall memory_keeper admission histogram idle_limit breaker retry_budget request_limit request_field
-config offence listener conn origin supervisor
+config offence access listener conn origin supervisor
 policy credential
 request descriptors
 pool

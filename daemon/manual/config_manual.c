@@ -110,6 +110,7 @@ static const char *value_word(const struct config_key *key)
     case CONFIG_TEXT:
         return "text";
     case CONFIG_PEM_FILE:
+    case CONFIG_FILE:
         return "file";
     case CONFIG_PROXY:
         return "URL";
@@ -117,6 +118,8 @@ static const char *value_word(const struct config_key *key)
         return "path";
     case CONFIG_LEVEL:
         return "error|warning|notice|info|debug";
+    case CONFIG_URLS:
+        return "origin|path|full";
     case CONFIG_BOOLEAN:
         return "yes|no";
     case CONFIG_MODE:

@@ -4,10 +4,13 @@ A fetchpoold of one's own, in a directory of its own.
     daemon = Daemon({"tls": {"ca_file": path}, "limits": {...}})    started and ready
     daemon.client()          a Client; closed with the daemon
     daemon.lines             what it wrote to stderr, as it comes
+    with daemon.unread(): …  nobody reads that meanwhile, and its pipe is the smallest there is
     daemon.stop()            SIGTERM; its exit code
     daemon.finish()          stop, and fail if it leaked, crashed or was reported by a sanitizer
 """
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -99,6 +102,8 @@ class Daemon:
         self.lines = []
         self.news = threading.Condition()
         self.ended = False
+        self.may_read = threading.Event()
+        self.may_read.set()
         self.exit_code = None
         self.expected_exit = 0
         command = [*wrapper, FETCHPOOLD, "--config", self.config, "--socket", self.path]
@@ -122,14 +127,27 @@ class Daemon:
     def _read_lines(self):
         with self.process.stderr as stream:
             for line in stream:
-                with self.news:
-                    self.lines.append(line.decode(errors="surrogateescape").rstrip("\n"))
-                    self.news.notify_all()
+                self._take_line(line.decode(errors="surrogateescape").rstrip("\n"))
+                self.may_read.wait()
         with self.news:
             self.ended = True
             self.news.notify_all()
 
+    def _take_line(self, line):
+        with self.news:
+            self.lines.append(line)
+            self.news.notify_all()
+
     # ---- What it says
+
+    @contextlib.contextmanager
+    def unread(self):
+        fcntl.fcntl(self.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        self.may_read.clear()
+        try:
+            yield
+        finally:
+            self.may_read.set()
 
     def await_line(self, pattern, seconds=5, after=0):
         """The first line, from index `after` on, in which the regular expression is found."""
