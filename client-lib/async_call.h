@@ -26,7 +26,7 @@ struct fetchpool_call {
     bool is_pending; /* not on any link */
     int attempts;
     bool is_unread; /* the last attempt came to nothing, and the daemon cannot have acted on it */
-    struct fetchpool_response *refusal; /* owned; the first attempt's: "I am shutting down" */
+    struct fetchpool_response *refusal; /* owned; the last attempt's: "I am shutting down" */
     uint64_t message_end;               /* where it ends in the bytes of its link */
     bool is_cancel_sent;
     int64_t stop_deadline; /* until when the daemon may say that it has heard so */

@@ -217,21 +217,29 @@ static struct outcome attempt_anew(struct call *call)
     return (struct outcome){.response = failure_to_connect(door->path, result, &why)};
 }
 
+/* Of the attempt before and this one: "I am shutting down" is the better news where nobody has come
+ * after it. */
+static struct outcome better_of(struct outcome before, struct outcome now)
+{
+    if (before.response->code == FETCHPOOL_SHUTTING_DOWN &&
+        now.response->code == FETCHPOOL_NO_DAEMON) {
+        fetchpool_response_free(now.response);
+        now.response = before.response;
+    } else {
+        fetchpool_response_free(before.response);
+    }
+    return now;
+}
+
 static struct fetchpool_response *run_encoded(struct call *call)
 {
     struct channel *channel = client_take_channel(call->client);
-    struct outcome first = channel ? attempt(call, channel) : attempt_anew(call);
-    if (!first.may_resend)
-        return first.response;
-    exchange_rewind(&call->exchange);
-    struct fetchpool_response *second = attempt_anew(call).response;
-    /* "I am shutting down" is the better news where nobody has come after it. */
-    if (first.response->code == FETCHPOOL_SHUTTING_DOWN && second->code == FETCHPOOL_NO_DAEMON) {
-        fetchpool_response_free(second);
-        return first.response;
+    struct outcome outcome = channel ? attempt(call, channel) : attempt_anew(call);
+    for (int made = 1; outcome.may_resend && made < CLIENT_MAX_ATTEMPTS; made++) {
+        exchange_rewind(&call->exchange);
+        outcome = better_of(outcome, attempt_anew(call));
     }
-    fetchpool_response_free(first.response);
-    return second;
+    return outcome.response;
 }
 
 struct fetchpool_response *call_run(struct call *call)

@@ -20,6 +20,13 @@
  */
 #define CLIENT_MAX_IDLE 8
 
+/*
+ * How often a request goes to a daemon at most, where each time but the last the daemon has not
+ * read it or is shutting down. More than twice, as a daemon that starts may be told to stop at
+ * once; not for ever, as something may be wrong with it.
+ */
+#define CLIENT_MAX_ATTEMPTS 10
+
 struct hub;
 
 struct fetchpool {

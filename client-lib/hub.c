@@ -16,9 +16,6 @@
 /* How soon to try again where the daemon's backlog is full. */
 #define CONNECT_AGAIN_MS 20
 
-/* A call whose first attempt failed harmlessly has one more. */
-#define MAX_ATTEMPTS 2
-
 #define NEVER INT64_MAX
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -158,11 +155,13 @@ void hub_cancel_pending(struct hub *hub, struct fetchpool_call *call)
 /* Back to the head of the line, or to its end. */
 static void take_back(struct hub *hub, struct fetchpool_call *call)
 {
-    if (!call->is_unread || call->attempts >= MAX_ATTEMPTS) {
+    if (!call->is_unread || call->attempts >= CLIENT_MAX_ATTEMPTS) {
         move_to_done(hub, call);
         return;
     }
     struct fetchpool_response *response = exchange_take_response(&call->exchange);
+    fetchpool_response_free(call->refusal);
+    call->refusal = NULL;
     if (response->code == FETCHPOOL_SHUTTING_DOWN)
         call->refusal = response;
     else

@@ -284,6 +284,15 @@ void conn_resume(struct conn *conn)
     deliver(conn);
 }
 
+/* unix(7) does not say it, unix_stream_read_generic() does: what lies in the queue is read first.
+ */
+void conn_end_input(struct conn *conn)
+{
+    uv_os_fd_t fd;
+    if (conn->state == CONN_OPEN && uv_fileno((uv_handle_t *)&conn->pipe, &fd) == 0)
+        shutdown(fd, SHUT_RD);
+}
+
 /* ---- Life ----------------------------------------------------------------------------------- */
 
 struct conn_peer conn_get_peer(const struct conn *conn)

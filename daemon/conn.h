@@ -120,6 +120,13 @@ bool conn_has_room(const struct conn *conn);
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
 
+/*
+ * The client can send no more, which its next write tells it (EPIPE); what it has sent already is
+ * read to its end and handed up, then on_end follows. So it knows of each message whether it was
+ * read, where a close alone would leave it in doubt about those that lie in the socket.
+ */
+void conn_end_input(struct conn *conn);
+
 /* Sends what is written, then closes. No event but on_closed follows. May be called twice. */
 void conn_close(struct conn *conn);
 /* Closes at once. */

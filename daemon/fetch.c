@@ -415,6 +415,12 @@ bool fetch_is_queued(const struct fetch *fetch)
     return fetch->state == FETCH_QUEUED;
 }
 
+bool fetch_is_untouched(const struct fetch *fetch)
+{
+    return fetch_is_queued(fetch) && !fetch->was_sent && !fetch->request->has_upload &&
+           fetch->redirects == 0;
+}
+
 size_t fetch_get_held_bytes(const struct fetch *fetch)
 {
     return fetch->held_bytes;

@@ -137,6 +137,9 @@ bool fetch_ask_again(struct fetch *fetch);
 
 /* Does it wait for its turn? */
 bool fetch_is_queued(const struct fetch *fetch);
+/* The same, and nothing has come of it: no redirect, no part of an upload, which its client may not
+ * have any more. So another daemon may as well have it. */
+bool fetch_is_untouched(const struct fetch *fetch);
 /* How many bytes of its body it holds: the sum of what on_hold allowed. */
 size_t fetch_get_held_bytes(const struct fetch *fetch);
 /* Bytes of a streamed body that have come and wait for its client. */

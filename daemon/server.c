@@ -142,13 +142,15 @@ void server_drain(struct server *server)
 {
     if (server->state != SERVER_RUNNING)
         return;
-    set_state(server, SERVER_DRAINING);
     log_write(LOG_LEVEL_NOTICE, "shutting down: %zu requests are running, up to %llu ms for them",
               server->sessions.in_flight, (unsigned long long)server->config->drain_timeout_ms);
     supervisor_say_stopping(&server->supervisor, server->config->drain_timeout_ms + CLOSING_MS);
+    if (server->has_client_waiting) /* libuv has taken it from the kernel: no other daemon can */
+        accept_client(server);
     listener_close(server->listener);
     server->listener = NULL;
-    session_set_drain(&server->sessions);
+    session_set_drain(&server->sessions); /* some end by it, and are not the last of a drain */
+    set_state(server, SERVER_DRAINING);
     warm_close(server->warm);
     server->warm = NULL;
     if (server->sessions.in_flight == 0)

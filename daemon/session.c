@@ -140,11 +140,17 @@ static void turn_away(struct session *session, uint32_t id)
     session_close(session);
 }
 
+/* While the daemon drains, "shutting down" is the better reason: the next one may have room. */
+static bool is_to_be_turned_away(const struct session *session)
+{
+    return session->is_surplus && !session->set->is_draining;
+}
+
 static void on_request(struct session *session, const struct wire_message *message)
 {
     struct wire_why why;
     session->requests++;
-    if (session->is_surplus && !wire_str_is(message->method, "hello")) {
+    if (is_to_be_turned_away(session) && !wire_str_is(message->method, "hello")) {
         turn_away(session, message->id); /* and not what introduces it */
         return;
     }
@@ -231,7 +237,7 @@ static void on_line(void *ctx, const char *bytes, size_t length)
     struct console_command command;
     console_parse(&command, bytes, length);
     session->requests += command.action != CONSOLE_NOTHING;
-    if (session->is_surplus) {
+    if (is_to_be_turned_away(session)) {
         turn_away(session, 0);
         return;
     }

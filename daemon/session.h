@@ -65,13 +65,15 @@ void session_set_renew_policies(struct session_set *set);
 /* The counters that are kept elsewhere, as they are now: to be called before they are shown. */
 void session_set_gather_stats(const struct session_set *set);
 
-/* Takes no new fetch from now on, and says so to whoever said hello. */
+/* Takes no new fetch from now on, and says so to whoever said hello. Those that wait for their turn
+ * are ended with 106. */
 void session_set_drain(struct session_set *set);
 
 /* Ends every fetch that still runs: 106 if it was not sent, 208 if it may have been. */
 void session_set_cancel_all(struct session_set *set, const char *reason);
 
-/* Closes every session, once what is written has gone out. */
+/* Nothing runs any more. Closes every session, once all that its client has sent is answered and
+ * has gone out. */
 void session_set_close_all(struct session_set *set);
 
 /* Closes every session at once. */

@@ -11,7 +11,7 @@ import msgpack
 import pytest
 
 from support.daemon import ROOT, temporary_directory
-from support.driver import code_and_class, compile_against_library
+from support.driver import MAX_ATTEMPTS, code_and_class, compile_against_library
 from support.fakedaemon import (ANSWER, FakeDaemon, Peer, hangs, leaves, refuses_with, resets, says,
                                 serves, serves_with)
 from support.timing import scaled
@@ -140,11 +140,18 @@ def test_what_the_daemon_has_not_read_is_sent_again(run, path):
         assert fake.accepted == 2 and len(fake.requests) == 1
 
 
-def test_it_is_sent_again_only_once(run, path):
+def test_several_daemons_that_stop_one_after_another_are_not_noticed(run, path):
+    stops = refuses_with(106, "the daemon is shutting down")
+    with FakeDaemon(path, stops, resets, stops, stops, resets, serves) as fake:
+        assert run("get", URL) == [GOOD]
+        assert fake.accepted == 6
+
+
+def test_it_is_not_sent_again_for_ever(run, path):
     with FakeDaemon(path, resets) as fake:
         (line,) = run("get", URL)
         assert code_and_class(line) == (900, NOT_SENT) and "before it had read" in line
-        assert fake.accepted == 2
+        assert fake.accepted == MAX_ATTEMPTS
 
 
 def test_what_the_daemon_has_read_is_not_sent_again(run, path):

@@ -2,6 +2,7 @@
 A fetchpoold of one's own, in a directory of its own.
 
     daemon = Daemon({"tls": {"ca_file": path}, "limits": {...}})    started and ready
+    Daemon(..., listener=sock)   as systemd starts it for a socket unit; `path` is where it is bound
     daemon.client()          a Client; closed with the daemon
     daemon.lines             what it wrote to stderr, as it comes
     with daemon.unread(): …  nobody reads that meanwhile, and its pipe is the smallest there is
@@ -84,18 +85,28 @@ def assert_no_sanitizer_report(directory, lines=()):
     assert not reports, "a sanitizer reports:\n" + "\n".join(reports)
 
 
+def hand_over(listener):
+    """A wrapper that gives a daemon that socket as systemd would: see sd_listen_fds(3)."""
+    number = listener.fileno()
+    aside = "" if number == 3 else f" {number}<&-"
+    return ["bash", "-c", f'exec 3<&{number}{aside}; LISTEN_PID=$$ exec "$@"', "bash"]
+
+
 class Daemon:
     def __init__(self, config=None, arguments=(), path=None, log_level="debug", directory=None,
-                 wrapper=(), more_environment=None):
+                 wrapper=(), more_environment=None, listener=None):
         self.directory = pathlib.Path(directory) if directory else temporary_directory()
         self.owns_directory = directory is None
         try:
-            self._start(config, arguments, path, log_level, wrapper, more_environment)
+            if listener:
+                wrapper = [*hand_over(listener), *wrapper]
+                more_environment = {**(more_environment or {}), "LISTEN_FDS": "1"}
+            self._start(config, arguments, path, log_level, wrapper, more_environment, listener)
         except BaseException:
             self.remove()
             raise
 
-    def _start(self, config, arguments, path, log_level, wrapper, more_environment):
+    def _start(self, config, arguments, path, log_level, wrapper, more_environment, listener):
         self.path = pathlib.Path(path) if path else self.directory / "s"
         self.config = write_config(self.directory / "fetchpool.conf", config or {})
         self.clients = []
@@ -111,7 +122,7 @@ class Daemon:
             command += ["--log-level", log_level]
         self.process = subprocess.Popen(
             [*map(str, command), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, cwd=self.directory,
+            stderr=subprocess.PIPE, cwd=self.directory, pass_fds=[listener.fileno()] if listener else [],
             env=environment(self.directory, **(more_environment or {})))
         self.pid = self.process.pid
         self.reader = threading.Thread(target=self._read_lines, daemon=True)
@@ -193,6 +204,11 @@ class Daemon:
     def status(self, field):
         text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(rf"^{field}:\s+(\d+)", text, re.M)[1])
+
+    def status_letter(self):
+        """T: it has been stopped by a signal."""
+        return re.search(r"^State:\s+(\w)", pathlib.Path(f"/proc/{self.pid}/status").read_text(),
+                         re.M)[1]
 
     def threads(self):
         return self.status("Threads")

@@ -11,6 +11,8 @@ import subprocess
 from .daemon import BUILD, ROOT
 from .timing import scaled
 
+MAX_ATTEMPTS = 10  # CLIENT_MAX_ATTEMPTS of client-lib/client.h
+
 
 def compile_against_library(source, program, *libraries):
     """With the library's compiler and sanitizer, which its undefined symbols give away."""
