@@ -5,6 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+
 struct unit {
     const char *name;
     uint64_t factor;
@@ -86,16 +89,14 @@ bool config_value_duration(const char *text, uint64_t *out_ms)
     return read_with_unit(text, duration_units, COUNT(duration_units), out_ms);
 }
 
+/* As libcurl reads it: one that was cut off in the middle of a certificate will not do. */
 bool config_value_is_pem_file(const char *path)
 {
-    char line[256];
-    bool has_certificate = false;
-    FILE *file = fopen(path, "re");
-    while (file && !has_certificate && fgets(line, sizeof line, file))
-        has_certificate = strncmp(line, "-----BEGIN ", 11) == 0 && strstr(line, "CERTIFICATE-----");
-    if (file)
-        fclose(file);
-    return has_certificate;
+    X509_STORE *store = X509_STORE_new();
+    bool is_usable = store && X509_STORE_load_file(store, path) == 1;
+    X509_STORE_free(store);
+    ERR_clear_error(); /* it is the thread's, and libcurl looks at it */
+    return is_usable;
 }
 
 bool config_value_is_proxy(const char *url)

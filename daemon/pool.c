@@ -270,8 +270,7 @@ static long most_at_once(const struct pool *pool)
 static bool set_up_multi(struct pool *pool)
 {
     CURLM *multi = pool->multi = curl_multi_init();
-    CURLSH *sessions = pool->sessions = curl_share_init();
-    return multi && sessions &&
+    return multi && pool_trust_init(&pool->trust) == 0 &&
            curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket_interest) == CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, pool) == CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted) == CURLM_OK &&
@@ -281,8 +280,7 @@ static bool set_up_multi(struct pool *pool)
            curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, most_at_once(pool)) ==
                CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
-                             (long)pool->config->streams_per_connection) == CURLM_OK &&
-           curl_share_setopt(sessions, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK;
+                             (long)pool->config->streams_per_connection) == CURLM_OK;
 }
 
 static void open_handles(struct pool *pool)
@@ -319,7 +317,7 @@ int pool_create(struct pool **out_pool, const struct pool_setup *setup)
     };
     if (!set_up_multi(pool)) {
         curl_multi_cleanup(pool->multi);
-        curl_share_cleanup(pool->sessions);
+        pool_trust_finish(&pool->trust);
         free(pool);
         return -EIO;
     }
@@ -340,7 +338,7 @@ void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx)
     pool->on_closed_ctx = ctx;
     pool_upkeep_finish(pool);
     curl_multi_cleanup(pool->multi); /* closes the sockets, through on_close_socket() */
-    curl_share_cleanup(pool->sessions);
+    pool_trust_finish(&pool->trust);
     uv_close((uv_handle_t *)&pool->timer, on_handle_closed);
     uv_close((uv_handle_t *)&pool->at_once, on_handle_closed);
     uv_close((uv_handle_t *)&pool->nudge, on_handle_closed);

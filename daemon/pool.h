@@ -1,7 +1,7 @@
 /*
  * pool: the one CURLM, its way into the libuv loop, and the connections that it holds.
  *
- * It owns the multi handle, the share of TLS sessions, a poll handle for each socket and a record
+ * It owns the multi handle, the shared TLS sessions, a poll handle for each socket and a record
  * for each connection, from before it is opened to after its last use. It knows no request:
  * whoever wants something done asks for a place on a connection, prepares an easy handle for it,
  * adds it as a job, and hears once that it is done.
@@ -66,6 +66,13 @@ void pool_update_limits(struct pool *pool);
  * handle is gone; the pool is dead to the caller at once.
  */
 void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx);
+
+/*
+ * The file of the authorities may have changed: connections that are opened from now on are
+ * verified by what it holds by then, and none by a TLS session from before. Those that are open go
+ * on. Where the file cannot be read, they fail, until it can be.
+ */
+void pool_forget_trust(struct pool *pool);
 
 /* ---- Places --------------------------------------------------------------------------------- */
 

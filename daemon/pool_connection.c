@@ -119,6 +119,7 @@ struct pool_connection *pool_connection_create(struct pool *pool, const struct p
         .state = POOL_CONNECTION_OPENING,
         .tag = next_tag(pool),
         .number = pool->next_number++,
+        .trust_number = pool->trust.number,
         .origin = hold(pool, want->origin), /* it exists: no memory is needed */
         .kind = want->kind,
         .owner = want->owner,

@@ -37,6 +37,7 @@ struct pool_connection {
     uint32_t owner;           /* for whom it was opened */
     uint32_t user;            /* who got a place on it last */
     uint64_t number;          /* ours */
+    unsigned trust_number;    /* of the pool's trust, when it began */
     struct origin *origin;    /* held */
     char *terms;              /* NULL: as the configuration says */
     char *partition;          /* NULL: for everybody */

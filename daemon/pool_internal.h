@@ -5,13 +5,23 @@
 #include "pool_connection.h"
 #include "pool_socket.h"
 
+struct pool_sessions;
+
+/* What libcurl remembers of whom to trust; see pool_trust.c. */
+struct pool_trust {
+    struct pool_sessions *sessions; /* owned; NULL: none are kept */
+    struct pool_sessions *retired;
+    unsigned number;   /* how often it was to be forgotten */
+    uint64_t since_ns; /* when it last was */
+};
+
 struct pool {
     struct pool_setup setup;
     uv_loop_t *loop;
     const struct config *config;
     struct stats *stats;
     CURLM *multi;
-    CURLSH *sessions;
+    struct pool_trust trust;
     uv_timer_t timer;
     uv_idle_t at_once; /* libcurl wants to be called without delay */
     uv_timer_t nudge;
@@ -72,6 +82,15 @@ void pool_nudge_leave(struct pool *pool, struct pool_connection *connection);
 
 /* Starts the sweep if there is anything for it. */
 void pool_sweep_wake(struct pool *pool);
+
+/* ---- pool_trust.c --------------------------------------------------------------------------- */
+
+int pool_trust_init(struct pool_trust *trust);
+/* No transfer may be left. */
+void pool_trust_finish(struct pool_trust *trust);
+/* For a transfer on this connection, which may be NULL. */
+CURLcode pool_trust_prepare(const struct pool_trust *trust,
+                            const struct pool_connection *connection, CURL *easy);
 
 /* ---- pool_upkeep.c -------------------------------------------------------------------------- */
 

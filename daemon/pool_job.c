@@ -114,8 +114,6 @@ static long seconds_of(uint64_t ms)
 
 CURLcode pool_prepare(struct pool *pool, struct pool_job *job)
 {
-    const struct pool_connection *connection = job->connection;
-    bool shares_sessions = connection && !connection->partition && !connection->is_private;
     const struct config *config = pool->config;
     CURL *easy = job->easy;
     CURLcode code = CURLE_OK;
@@ -134,12 +132,8 @@ CURLcode pool_prepare(struct pool *pool, struct pool_job *job)
     SET(CURLOPT_MAXAGE_CONN, MOST_AGE_S); /* how old one may be is decided in pool_place.c */
     SET(CURLOPT_MAXLIFETIME_CONN, MOST_AGE_S);
     SET(CURLOPT_DNS_CACHE_TIMEOUT, seconds_of(config->dns_ttl_ms));
-    /* Without the share, libcurl 8.12 and later keep sessions for the whole multi handle. */
-    SET(CURLOPT_SSL_SESSIONID_CACHE, shares_sessions ? 1L : 0L);
-    if (shares_sessions)
-        SET(CURLOPT_SHARE, pool->sessions);
 #undef SET
-    return code;
+    return code == CURLE_OK ? pool_trust_prepare(&pool->trust, job->connection, easy) : code;
 }
 
 int pool_add(struct pool *pool, struct pool_job *job)
