@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "complaint.h"
+#include "decode.h"
 #include "exitcode.h"
 #include "interrupt.h"
 #include "options.h"
@@ -57,6 +58,8 @@ static int act(const struct options *options)
     case ACTION_CHECK:
     case ACTION_TOP:
         return run(options);
+    case ACTION_DECODE:
+        return decode_run(options);
     }
     return EXIT_CODE_USAGE;
 }

@@ -29,6 +29,7 @@ enum {
     OPTION_CACERT,
     OPTION_KEY,
     OPTION_JSON,
+    OPTION_FULL,
     OPTION_INTERVAL,
     OPTION_COUNT,
     OPTION_SOCKET
@@ -73,6 +74,7 @@ static const struct option words[] = {
     {"proxy", required_argument, NULL, 'x'},
     {"write-out", required_argument, NULL, 'w'},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"full", no_argument, NULL, OPTION_FULL},
     {"interval", required_argument, NULL, OPTION_INTERVAL},
     {"count", required_argument, NULL, OPTION_COUNT},
     {"socket", required_argument, NULL, OPTION_SOCKET},
@@ -215,6 +217,8 @@ static bool *flag_of(struct options *options, int option)
         return &options->is_compressed;
     case OPTION_JSON:
         return &options->is_json;
+    case OPTION_FULL:
+        return &options->is_full;
     default:
         return NULL;
     }

@@ -24,6 +24,7 @@ enum action {
     ACTION_REPORT, /* ping, stats, connections, origins, clients */
     ACTION_CHECK,
     ACTION_TOP,
+    ACTION_DECODE,
     ACTION_HELP,
     ACTION_VERSION
 };
@@ -72,6 +73,7 @@ struct options {
     bool is_compressed;
     bool is_insecure;
     bool is_json;
+    bool is_full; /* of decode */
 };
 
 /* Of top, without --interval; and the shortest that it may be: what asks more often is a load. */

@@ -37,21 +37,25 @@ static bool is_for_top(const struct options *options)
     return options->interval_ms > 0 || options->frame_count > 0;
 }
 
+/* Options that only one subcommand has, and no other may be given. */
+static int check_foreign(const struct options *options)
+{
+    if (is_for_top(options) && options->action != ACTION_TOP)
+        return usage_wrong("--interval and --count are for top");
+    if (options->is_full && options->action != ACTION_DECODE)
+        return usage_wrong("--full is for decode");
+    return EXIT_CODE_OK;
+}
+
 static int check_report(struct options *options)
 {
-    options->action = ACTION_REPORT;
     options->subject = options->urls[0];
-    if (is_for_top(options))
-        return usage_wrong("--interval and --count are for top");
     return check_alone(options);
 }
 
 static int check_check(struct options *options)
 {
-    options->action = ACTION_CHECK;
     options->subject = options->urls[1]; /* or the NULL behind the arguments */
-    if (is_for_top(options))
-        return usage_wrong("--interval and --count are for top");
     if (options->url_count < 2 || !*options->subject)
         return usage_wrong("check takes a URL");
     if (options->url_count > 2)
@@ -61,12 +65,21 @@ static int check_check(struct options *options)
 
 static int check_top(struct options *options)
 {
-    options->action = ACTION_TOP;
     if (options->is_json)
         return usage_wrong("--json is not for top: see 'fetchpool origins --json'");
     if (options->interval_ms == 0)
         options->interval_ms = INTERVAL_DEFAULT_MS;
     return check_alone(options);
+}
+
+/* Its files are the words behind the first; it shows nothing but JSON. */
+static int check_decode(const struct options *options)
+{
+    for (size_t i = 1; i < options->url_count; i++) {
+        if (!*options->urls[i])
+            return usage_wrong("decode: the name of a file is empty");
+    }
+    return EXIT_CODE_OK;
 }
 
 /* ---- Fetches --------------------------------------------------------------------------------- */
@@ -93,9 +106,7 @@ static int check_fetch(const struct options *options)
     if (options->url_count == 0)
         return usage_wrong("no URL given");
     if (options->is_json)
-        return usage_wrong("--json is for ping, stats, connections, origins, clients and check");
-    if (is_for_top(options))
-        return usage_wrong("--interval and --count are for top");
+        return usage_wrong("--json is for check, decode and what asks the daemon about itself");
     for (size_t i = 0; i < options->url_count; i++) {
         if (!*options->urls[i])
             return usage_wrong("a URL is empty");
@@ -108,15 +119,44 @@ static int check_fetch(const struct options *options)
     return result;
 }
 
+/* ---- The whole ------------------------------------------------------------------------------- */
+
+static enum action action_of(const struct options *options)
+{
+    if (is_report(options))
+        return ACTION_REPORT;
+    if (is_word(options, "check"))
+        return ACTION_CHECK;
+    if (is_word(options, "top"))
+        return ACTION_TOP;
+    return is_word(options, "decode") ? ACTION_DECODE : ACTION_FETCH;
+}
+
+static int check_action(struct options *options)
+{
+    switch (options->action) {
+    case ACTION_FETCH:
+        return check_fetch(options);
+    case ACTION_REPORT:
+        return check_report(options);
+    case ACTION_CHECK:
+        return check_check(options);
+    case ACTION_TOP:
+        return check_top(options);
+    case ACTION_DECODE:
+        return check_decode(options);
+    case ACTION_HELP:
+    case ACTION_VERSION:
+        break;
+    }
+    return EXIT_CODE_OK;
+}
+
 int options_check(struct options *options)
 {
     if (options->action != ACTION_FETCH)
         return EXIT_CODE_OK;
-    if (is_report(options))
-        return check_report(options);
-    if (is_word(options, "check"))
-        return check_check(options);
-    if (is_word(options, "top"))
-        return check_top(options);
-    return check_fetch(options);
+    options->action = action_of(options);
+    int result = check_foreign(options);
+    return result == EXIT_CODE_OK ? check_action(options) : result;
 }

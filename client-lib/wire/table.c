@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "character.h"
 
 /* Columns beyond this are not shown; the widest table of the protocol has 18. */
 #define TABLE_MAX_COLUMNS 24
@@ -121,33 +122,6 @@ static void cell_set(struct cell *cell, const struct fetchpool_value *value)
         value = NULL; /* nothing there, as with nil */
     cell->bytes = cell->number;
     cell->length = (size_t)put_scalar(cell->number, sizeof cell->number, value);
-}
-
-static bool is_between(unsigned char byte, unsigned char least, unsigned char most)
-{
-    return byte >= least && byte <= most;
-}
-
-/*
- * How many bytes a character has that begins here and may be shown; 0 for none. Control characters
- * may not, those of 8 bits (U+0080 to U+009F) included: to some terminals U+009B is ESC [. Nor may
- * what is not UTF-8, for who reads it leniently may find one in it.
- */
-static size_t character_length(const char *bytes, size_t length)
-{
-    const unsigned char *at = (const unsigned char *)bytes;
-    size_t count = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    unsigned char least = at[0] == 0xc2 || at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned char most = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
-    if (count == 1)
-        return is_between(at[0], 0x20, 0x7e) ? 1 : 0;
-    if (!is_between(at[0], 0xc2, 0xf4) || count > length || !is_between(at[1], least, most))
-        return 0;
-    for (size_t i = 2; i < count; i++) {
-        if (!is_between(at[i], 0x80, 0xbf))
-            return 0;
-    }
-    return count;
 }
 
 static void put_printable(struct buffer *out, const char *bytes, size_t length)

@@ -164,6 +164,23 @@ bool value_as_boolean(const struct fetchpool_value *value, bool *out_boolean)
     return true;
 }
 
+bool value_is_bin(const struct fetchpool_value *value)
+{
+    return object_of(value)->type == MSGPACK_OBJECT_BIN;
+}
+
+bool value_as_extension(const struct fetchpool_value *value, int8_t *out_type,
+                        const char **out_bytes, size_t *out_length)
+{
+    const msgpack_object *object = object_of(value);
+    if (object->type != MSGPACK_OBJECT_EXT)
+        return false;
+    *out_type = object->via.ext.type;
+    *out_bytes = object->via.ext.ptr;
+    *out_length = object->via.ext.size;
+    return true;
+}
+
 const char *value_type_name(const struct fetchpool_value *value)
 {
     switch (fetchpool_value_type(value)) {

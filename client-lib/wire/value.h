@@ -19,5 +19,13 @@ bool value_as_unsigned(const struct fetchpool_value *value, uint64_t *out_number
 /* A boolean. */
 bool value_as_boolean(const struct fetchpool_value *value, bool *out_boolean);
 
+/* Bytes (bin), which the public functions do not tell from text (str). */
+bool value_is_bin(const struct fetchpool_value *value);
+
+/* An extension, which is nil to the public functions. Returns false for anything else, and leaves
+ * the outputs alone. */
+bool value_as_extension(const struct fetchpool_value *value, int8_t *out_type,
+                        const char **out_bytes, size_t *out_length);
+
 /* What it is, in words for an error message: "a string". */
 const char *value_type_name(const struct fetchpool_value *value);
