@@ -21,7 +21,7 @@
 
 enum action {
     ACTION_FETCH,
-    ACTION_REPORT, /* ping, stats, connections, origins, clients */
+    ACTION_REPORT, /* ping, stats, connections, origins, clients, config, reload, drain */
     ACTION_CHECK,
     ACTION_TOP,
     ACTION_DECODE,

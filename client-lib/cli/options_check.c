@@ -16,7 +16,8 @@ static bool is_word(const struct options *options, const char *word)
 
 static bool is_report(const struct options *options)
 {
-    static const char *const subjects[] = {"ping", "stats", "connections", "origins", "clients"};
+    static const char *const subjects[] = {"ping",    "stats",  "connections", "origins",
+                                           "clients", "config", "reload",      "drain"};
     for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++) {
         if (is_word(options, subjects[i]))
             return true;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "complaint.h"
 #include "exitcode.h"
 #include "json.h"
@@ -63,7 +64,8 @@ int report_run(struct fetchpool *client, const struct options *options)
 {
     struct fetchpool_response *response = fetchpool_query(client, options->subject,
                                                           options->timeout_ms);
-    int exit_code = report_answer(client, options, response, render_table, NULL);
+    report_render render = admin_render_of(options->subject);
+    int exit_code = report_answer(client, options, response, render ? render : render_table, NULL);
     fetchpool_response_free(response);
     return exit_code;
 }

@@ -1,4 +1,7 @@
-/* report: ping, stats, connections, origins and clients: what the daemon says of itself, shown. */
+/*
+ * report: ping, stats, connections, origins, clients, and for who runs it config, reload and drain:
+ * what the daemon says of itself, shown.
+ */
 #pragma once
 
 #include "options.h"

@@ -9,6 +9,7 @@
 const char usage_text[] =
     "Usage: fetchpool [options] URL...\n"
     "       fetchpool ping | stats | connections | origins | clients [--json] [--socket PATH]\n"
+    "       fetchpool config | reload | drain [--json] [--socket PATH]\n"
     "       fetchpool check [-X METHOD] [-k] [-x PROXY] [--json] URL\n"
     "       fetchpool top [--interval SECONDS] [--count N] [--socket PATH]\n"
     "       fetchpool decode [--full] [FILE...]\n"
