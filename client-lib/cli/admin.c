@@ -1,13 +1,13 @@
 /* admin: see admin.h. */
 #include "admin.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "character.h"
 
-/* A text as it is, but for what could steer a terminal. A line end goes on in the next line, where
- * an indented line of a configuration file goes on with the one before. */
+/* A text as it is, but for what could steer a terminal. */
 static void put_text(struct buffer *out, const struct fetchpool_value *value)
 {
     const char *bytes = fetchpool_value_string(value);
@@ -17,7 +17,7 @@ static void put_text(struct buffer *out, const struct fetchpool_value *value)
         if (count > 0)
             buffer_append(out, bytes, count);
         else
-            buffer_append_text(out, *bytes == '\n' ? "\n    " : *bytes == '\t' ? "\t" : "?");
+            buffer_append(out, "?", 1);
         count = count > 0 ? count : 1;
         bytes += count;
         length -= count;
@@ -26,18 +26,38 @@ static void put_text(struct buffer *out, const struct fetchpool_value *value)
 
 /* ---- config ---------------------------------------------------------------------------------- */
 
+/* A key that has no value is shown in the manner of the file that is installed. */
+static void put_key(struct buffer *out, const struct fetchpool_value *key,
+                    const struct fetchpool_value *text)
+{
+    bool has_text = fetchpool_value_length(text) > 0;
+    buffer_append_text(out, has_text ? "" : "; ");
+    put_text(out, key);
+    buffer_append_text(out, has_text ? " = " : " =");
+    put_text(out, text);
+    buffer_append_text(out, "\n");
+}
+
+/* One that may be given often has a list of values, and a line for each. */
+static void put_keys(struct buffer *out, const struct fetchpool_value *key,
+                     const struct fetchpool_value *value)
+{
+    if (fetchpool_value_type(value) != FETCHPOOL_ARRAY || fetchpool_value_length(value) == 0) {
+        put_key(out, key, value);
+        return;
+    }
+    for (size_t i = 0; i < fetchpool_value_length(value) && out->error == 0; i++)
+        put_key(out, key, fetchpool_value_at(value, i));
+}
+
 static void put_section(struct buffer *out, const struct fetchpool_value *name,
                         const struct fetchpool_value *keys)
 {
     buffer_append_text(out, "[");
     put_text(out, name);
     buffer_append_text(out, "]\n");
-    for (size_t i = 0; i < fetchpool_value_length(keys) && out->error == 0; i++) {
-        put_text(out, fetchpool_value_key_at(keys, i));
-        buffer_append_text(out, " = ");
-        put_text(out, fetchpool_value_at(keys, i));
-        buffer_append_text(out, "\n");
-    }
+    for (size_t i = 0; i < fetchpool_value_length(keys) && out->error == 0; i++)
+        put_keys(out, fetchpool_value_key_at(keys, i), fetchpool_value_at(keys, i));
 }
 
 /* As the file would be that says the same. */
@@ -78,10 +98,10 @@ static void render_reload(const void *ctx, struct buffer *out, const struct fetc
 static void render_drain(const void *ctx, struct buffer *out, const struct fetchpool_value *answer)
 {
     int64_t in_flight = fetchpool_value_integer(fetchpool_value_get(answer, "in_flight"));
-    double seconds = fetchpool_value_real(fetchpool_value_get(answer, "timeout_ms")) / 1000;
+    int64_t timeout_ms = fetchpool_value_integer(fetchpool_value_get(answer, "timeout_ms"));
     (void)ctx;
-    buffer_append_format(out, "draining: %lld request%s in flight, %g s at most\n",
-                         (long long)in_flight, in_flight == 1 ? "" : "s", seconds);
+    buffer_append_format(out, "shutting down: up to %lld ms for %lld requests\n",
+                         (long long)timeout_ms, (long long)in_flight);
 }
 
 report_render admin_render_of(const char *subject)

@@ -10,8 +10,8 @@ from support.daemon import (FETCHPOOL, assert_no_sanitizer_report, environment, 
 from support.fakedaemon import FakeDaemon, refuses_with
 from support.timing import scaled
 
-CONFIG = {"limits": {"max_body": "16MiB", "running": "8192"},
-          'policy "jobs"': {"users": "alice, 1001", "allow": "GET https://a/\nPOST https://b/"},
+CONFIG = {"daemon": {"socket": "", "log_level": "info"},
+          'policy "jobs"': {"users": ["alice", "1001"], "deny": [], "allow": ["GET https://a/"]},
           'origin "https://x"': {"warm": "2"}}
 RELOADED = {"changed": ["[limits] max_body: 16MiB -> 32MiB", "[log] level: info -> debug"],
             "restart": ["[daemon] socket: /run/a -> /run/b"]}
@@ -48,14 +48,15 @@ def answer(here):
 
 def test_the_configuration_is_shown_as_its_file_would_be(answer):
     assert answer(CONFIG, "config") == """\
-[limits]
-max_body = 16MiB
-running = 8192
+[daemon]
+; socket =
+log_level = info
 
 [policy "jobs"]
-users = alice, 1001
+users = alice
+users = 1001
+; deny =
 allow = GET https://a/
-    POST https://b/
 
 [origin "https://x"]
 warm = 2
@@ -79,9 +80,8 @@ def test_a_reload_says_what_changed_and_what_needs_a_restart(answer, result, tex
 
 
 @pytest.mark.parametrize("result, text", [
-    ({"in_flight": 3, "timeout_ms": 30000}, "draining: 3 requests in flight, 30 s at most\n"),
-    ({"in_flight": 1, "timeout_ms": 1500}, "draining: 1 request in flight, 1.5 s at most\n"),
-    ({"in_flight": 0, "timeout_ms": 86400000}, "draining: 0 requests in flight, 86400 s at most\n")])
+    ({"in_flight": 3, "timeout_ms": 30000}, "shutting down: up to 30000 ms for 3 requests\n"),
+    ({"in_flight": 0, "timeout_ms": 86400000}, "shutting down: up to 86400000 ms for 0 requests\n")])
 def test_a_drain_says_what_is_waited_for_and_how_long(answer, result, text):
     assert answer(result, "drain") == text
 
@@ -97,3 +97,32 @@ def test_an_error_is_said_and_is_the_exit_code(here, subject, code, exit_code):
 def test_none_takes_an_argument_and_all_need_a_daemon(here, subject):
     assert ask(here, subject, "more")[0] == 2
     assert ask(here, subject)[0] == 120
+
+
+# ---- The real daemon -----------------------------------------------------------------------------
+
+def test_what_the_daemon_shows_is_a_configuration_that_says_the_same(start_daemon, here):
+    daemon = start_daemon({"limits": {"max_body": "3MiB"}, 'origin "https://a"': {"warm": 1}, 'policy "jobs"': {
+        "users": [0, 1001], "allow": ["GET https://a/", "POST https://b:8443/x"]}})
+    other = start_daemon()
+    code, shown, _ = ask(here, "config", "--socket", str(daemon.path))
+    assert code == 0 and "max_body = 3MiB\n" in shown
+    other.config.write_text(shown)
+    assert ask(here, "reload", "--socket", str(other.path))[0] == 0
+    maps = [json.loads(ask(here, "config", "--json", "--socket", str(each.path))[1])
+            for each in (daemon, other)]
+    assert maps[0] == maps[1]
+
+
+def test_the_command_has_the_daemon_reload_and_end(start_daemon, here):
+    daemon = start_daemon({"limits": {"max_body": "3MiB"}})
+    socket = ("--socket", str(daemon.path))
+    before = daemon.config.read_text()
+    daemon.config.write_text(before.replace("3MiB", "4MiB") + "max_clients = 7\n")
+    assert ask(here, "reload", *socket) == (0, "[limits] max_body: 3MiB -> 4MiB\n"
+                                            "needs a restart: [limits] max_clients: 10000 -> 7\n", "")
+    daemon.config.write_text("[limits]\nmax_bdy = 4MiB\n")
+    code, text, complaint = ask(here, "reload", *socket)
+    assert (code, text) == (2, "") and "max_bdy" in complaint and "max_body" in complaint
+    assert ask(here, "drain", *socket)[:2] == (0, "shutting down: up to 30000 ms for 0 requests\n")
+    assert daemon.wait() == 0
