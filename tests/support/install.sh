@@ -61,10 +61,21 @@ if ldd "$prefix/bin/fetchpool" | grep -q libcurl; then stage_die "the command lo
 echo "ok: only fetchpool_* is exported, the command does not load libcurl"
 
 for page in man1/fetchpool.1 man3/libfetchpool.3 man5/fetchpool.conf.5 man8/fetchpoold.8; do
-    warnings=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$prefix/share/man/$page" 2>&1 >/dev/null)
+    [ -s "$prefix/share/man/$page" ] || stage_die "$page is missing"
+done
+for page in "$prefix"/share/man/man*/*; do
+    warnings=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
     [ -z "$warnings" ] || stage_die "$page: $warnings"
+    command -v mandoc >/dev/null || continue
+    warnings=$(mandoc -Tlint -Wwarning "$page" 2>&1) || stage_die "$page: $warnings"
 done
 echo "ok: manual pages"
+for program in fetchpool fetchpoold; do
+    # shellcheck disable=SC2016 # is bash's
+    bash -c '. "$1" && complete -p "$2"' bash "$prefix/share/bash-completion/completions/$program" $program >/dev/null ||
+        stage_die "bash does not complete $program"
+done
+echo "ok: completion"
 grep -q "^ExecStart=$prefix/bin/fetchpoold" "$prefix/lib/systemd/system/fetchpoold.service" ||
     stage_die "the service does not start the installed daemon"
 [ -f "$prefix/lib/systemd/system/fetchpoold.socket" ] || stage_die "the socket unit is missing"
