@@ -134,10 +134,11 @@ static void warn_of_no_user(const struct config *config, const struct url *url)
         if (url_rule_list_find(&config->policies[i].credentials, &subject))
             return;
     }
-    log_write(LOG_LEVEL_WARNING,
-              "[origin \"%s\"] has a header, and no [policy] has it in its "
-              "credentials: nobody gets it",
-              url->origin);
+    struct log_about about = {.origin = url->origin};
+    log_write_about(LOG_LEVEL_WARNING, &about,
+                    "[origin \"%s\"] has a header, and no [policy] has it in its "
+                    "credentials: nobody gets it",
+                    url->origin);
 }
 
 /* The name of the origin as requests have it. */

@@ -395,11 +395,6 @@ void fetch_cancel(struct fetch *fetch, int code_not_sent, int code_sent, const c
     fetch_fail(fetch, fetch->was_sent ? code_sent : code_not_sent, reason);
 }
 
-int fetch_get_abandon_code(const struct fetch *fetch)
-{
-    return fetch->was_sent ? FETCHPOOL_CANCELLED_SENT : FETCHPOOL_CANCELLED;
-}
-
 void fetch_abandon(struct fetch *fetch)
 {
     fetch_flow_finish(fetch);
@@ -408,25 +403,4 @@ void fetch_abandon(struct fetch *fetch)
     count(fetch, code);
     fetch_count_at_origin(fetch, code);
     dispose(fetch);
-}
-
-bool fetch_is_queued(const struct fetch *fetch)
-{
-    return fetch->state == FETCH_QUEUED;
-}
-
-bool fetch_is_untouched(const struct fetch *fetch)
-{
-    return fetch_is_queued(fetch) && !fetch->was_sent && !fetch->request->has_upload &&
-           fetch->redirects == 0;
-}
-
-size_t fetch_get_held_bytes(const struct fetch *fetch)
-{
-    return fetch->held_bytes;
-}
-
-const struct request *fetch_get_request(const struct fetch *fetch)
-{
-    return fetch->request;
 }

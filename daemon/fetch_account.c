@@ -1,8 +1,36 @@
 /*
- * fetch_account: what is known of a fetch while it runs, for whoever writes it down: what it went
- * over, what came, how long each phase took, also of one that fails or is left.
+ * fetch_account: what is known of a fetch while it runs, for its owner, and for whoever writes it
+ * down: what it went over, what came, how long each phase took, also of one that fails or is left.
  */
 #include "fetch_internal.h"
+
+bool fetch_is_queued(const struct fetch *fetch)
+{
+    return fetch->state == FETCH_QUEUED;
+}
+
+bool fetch_is_untouched(const struct fetch *fetch)
+{
+    return fetch_is_queued(fetch) && !fetch->was_sent && !fetch->request->has_upload &&
+           fetch->redirects == 0;
+}
+
+size_t fetch_get_held_bytes(const struct fetch *fetch)
+{
+    return fetch->held_bytes;
+}
+
+const struct request *fetch_get_request(const struct fetch *fetch)
+{
+    return fetch->request;
+}
+
+int fetch_get_abandon_code(const struct fetch *fetch)
+{
+    return fetch->was_sent ? FETCHPOOL_CANCELLED_SENT : FETCHPOOL_CANCELLED;
+}
+
+/* ---- The account ---------------------------------------------------------------------------- */
 
 static void add_times(struct fetchpool_timing *timing, const struct transfer_result *result)
 {

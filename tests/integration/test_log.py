@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -123,6 +124,33 @@ def test_what_waits_to_be_written_at_the_end_is_written(start_daemon, nginx):
     daemon.wait()
     assert len([line for line in daemon.lines if "GET" in line]) == 1000
     assert "stopped: " in daemon.lines[-1] and not lost_of(daemon.lines)
+
+
+NOT_BLOCKING = """
+import fcntl, os, sys
+fcntl.fcntl(2, fcntl.F_SETFL, fcntl.fcntl(2, fcntl.F_GETFL) | os.O_NONBLOCK)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def stderr_flags(daemon):
+    with open(f"/proc/{daemon.pid}/fdinfo/2") as file:
+        return int(re.search(r"flags:\s+(\d+)", file.read())[1], 8)
+
+
+@pytest.mark.parametrize("wrapper", [[], [sys.executable, "-c", NOT_BLOCKING]],
+                         ids=["blocking", "made non-blocking by another"])
+def test_how_stderr_waits_is_left_alone_and_costs_no_line(start_daemon, nginx, wrapper):
+    """What it is, it is for every process that has it."""
+    daemon = start_daemon({"daemon": {"log_buffer": "1MiB"}}, wrapper=wrapper)
+    flags = stderr_flags(daemon)
+    assert bool(flags & os.O_NONBLOCK) == bool(wrapper)
+    with daemon.unread():
+        fetch_many(daemon, nginx.url("/text"), 1000)
+    assert stderr_flags(daemon) == flags
+    daemon.stop()
+    lines = [line for line in daemon.lines if "GET" in line]
+    assert len(lines) == 1000 and all(re.fullmatch(REQUEST, line) for line in lines)
 
 
 def test_lines_that_a_full_disk_does_not_take_are_counted(start_daemon, nginx):
