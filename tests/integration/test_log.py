@@ -15,7 +15,7 @@ import pytest
 
 from support.calm import calm
 from support.client import Refused
-from support.daemon import FETCHPOOLD, run, write_config
+from support.daemon import FETCHPOOL, FETCHPOOLD, environment, run, write_config
 from support.journal import JournaledDaemon
 from support.nameserver import NotPermitted
 from support.origin import RawOrigin, response, serve
@@ -445,6 +445,45 @@ def test_r7_a_journal_that_is_stopped_holds_up_nobody(journaled, nginx):
     lost = sum(int(entry.get("FETCHPOOL_LOST", 0)) for entry in daemon.entries)
     assert lost == lost_of(daemon.lines)
     assert len([line for line in daemon.lines if "GET" in line]) + lost == made
+
+
+JOURNALD = "/lib/systemd/systemd-journald"
+
+# The daemon runs as a service's process would, until one request has been made. /run and /var/log
+# are others, so that nothing of the host's is touched. systemd-cat gives it a stream of the journal's.
+UNDER_JOURNALD = """
+mount -t tmpfs none /run && mount -t tmpfs none /var/log &&
+mkdir -p /run/systemd/journal /run/log/journal || exit 77
+await() { until [ -S "$1" ]; do sleep 0.02; done; }
+"$1" & journald=$!
+await /run/systemd/journal/stdout
+systemd-cat sh -c 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); export JOURNAL_STREAM
+                   exec "$@"' sh "$2" --socket "$4" --log-level debug & daemon=$!
+await "$4"
+FETCHPOOL_SOCKET=$4 "$3" -s -o /dev/null "$5"
+kill $daemon && wait $daemon || exit 1
+journalctl --sync
+journalctl -D /run/log/journal -o json _COMM=fetchpoold
+kill $journald; wait $journald
+"""
+
+
+@pytest.mark.skipif(not os.path.exists(JOURNALD), reason="there is no journald")
+def test_a_real_journald_keeps_them(tmp_path):
+    with RawOrigin() as origin:
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", UNDER_JOURNALD, "sh", JOURNALD, FETCHPOOLD, FETCHPOOL,
+             tmp_path / "s", origin.url("/x?token=hush")], capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, env=environment(tmp_path), timeout=scaled(25))
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip(f"a mount namespace is not permitted here: {done.stderr}")
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(entries) == 4, done.stderr
+    assert all((entry["_TRANSPORT"], entry["SYSLOG_IDENTIFIER"]) == ("journal", "fetchpoold")
+               for entry in entries)
+    (fetched,) = [entry for entry in entries if entry.get("FETCHPOOL_ORIGIN") == origin.url("")]
+    assert fetched["PRIORITY"] == "7" and fetched["FETCHPOOL_STATUS"] == "200"
+    assert fetched["FETCHPOOL_URL"] == origin.url("/x") and "hush" not in done.stdout
 
 
 def test_a_stderr_that_is_no_longer_the_journals_gets_text(start_daemon):
