@@ -259,6 +259,16 @@ void admission_wake(struct admission *admission, struct admission_origin *origin
     update_ready(admission, origin);
 }
 
+void admission_wake_noted(struct admission *admission, struct admission_origin *origin, int what)
+{
+    struct admission_queue *queue;
+    DL_FOREACH (origin->queues, queue) {
+        if (queue->is_blocked && queue->note.what == what)
+            unblock(admission, origin, queue);
+    }
+    update_ready(admission, origin);
+}
+
 bool admission_is_needy(const struct admission_origin *origin)
 {
     const struct admission_queue *queue;

@@ -105,6 +105,9 @@ void admission_leave(struct admission *admission, struct admission_ticket *ticke
 /* Something has changed for this origin: its requests may be asked again, by admission_run(). */
 void admission_wake(struct admission *admission, struct admission_origin *origin);
 
+/* The same for those queues of it only of which this is noted: see admission_set_note(). */
+void admission_wake_noted(struct admission *admission, struct admission_origin *origin, int what);
+
 /* Does somebody wait there of whom nothing runs? */
 bool admission_is_needy(const struct admission_origin *origin);
 

@@ -75,7 +75,7 @@ static enum admission_turn block(struct dispatch *dispatch, struct dispatch_tick
     dispatch->is_blocked_wide = dispatch->is_blocked_wide || is_wide(verdict);
     run_later(dispatch, again_ns);
     if (verdict == POOL_PACED) {
-        dispatch->wakes_all = true;
+        dispatch->wakes_paced = true;
         run_soon(dispatch);
     }
     if (before != verdict)
@@ -111,31 +111,44 @@ static enum admission_turn on_turn(void *ctx, struct admission_ticket *admission
     return ADMISSION_STARTED;
 }
 
+static void wake_one(struct dispatch *dispatch, struct admission_origin *origin)
+{
+    if (dispatch->wakes_all)
+        admission_wake(&dispatch->admission, origin);
+    else
+        admission_wake_noted(&dispatch->admission, origin, POOL_PACED);
+}
+
 static void wake_some(struct dispatch *dispatch, bool needy)
 {
     struct origin *origin, *next;
     HASH_ITER (hh, dispatch->origins->by_name, origin, next) {
         struct admission_origin *admission = &origin->admission;
         if (admission->queued > 0 && admission_is_needy(admission) == needy)
-            admission_wake(&dispatch->admission, admission);
+            wake_one(dispatch, admission);
     }
 }
 
-/* What is asked first gets what has become free: who has nothing yet need not wait for a round. */
-static void wake_all(struct dispatch *dispatch)
+/*
+ * What is asked first gets what has become free: who has nothing yet need not wait for a round.
+ * When it is only another turn's time that there is to give, those who wait for more are left
+ * alone: of more than one turn can ask, there would always be some for the next.
+ */
+static void wake(struct dispatch *dispatch)
 {
-    dispatch->wakes_all = false;
-    dispatch->is_blocked_wide = false;
+    if (dispatch->wakes_all)
+        dispatch->is_blocked_wide = false;
     wake_some(dispatch, true);
     wake_some(dispatch, false);
+    dispatch->wakes_all = dispatch->wakes_paced = false;
 }
 
 static void run(struct dispatch *dispatch)
 {
     uv_idle_stop(&dispatch->soon);
     pool_begin_turn(dispatch->pool);
-    if (dispatch->wakes_all)
-        wake_all(dispatch);
+    if (dispatch->wakes_all || dispatch->wakes_paced)
+        wake(dispatch);
     admission_run(&dispatch->admission);
 }
 
@@ -243,14 +256,15 @@ static void describe_pool(const struct dispatch *dispatch, enum pool_verdict ver
                           struct wire_why *out_why)
 {
     const struct config *config = dispatch->config;
+    size_t most = pool_most_connections(dispatch->pool);
     switch (verdict) {
     case POOL_FULL_ORIGIN:
         wire_why_set(out_why, "%llu connections to it are in use ([pool] connections_per_origin)",
                      (unsigned long long)config->connections_per_origin);
         break;
     case POOL_FULL:
-        wire_why_set(out_why, "%llu connections are in use ([pool] max_connections)",
-                     (unsigned long long)config->max_connections);
+        wire_why_set(out_why, "%zu connections are in use ([pool] max_connections%s)", most,
+                     most < config->max_connections ? ", lowered by the limit on descriptors" : "");
         break;
     case POOL_FULL_LOOKUPS:
         wire_why_set(out_why, "%llu names are being looked up ([pool] lookups)",

@@ -48,6 +48,7 @@ struct dispatch {
     uint64_t later_ns;    /* UINT64_MAX: not set */
     bool is_blocked_wide; /* somebody waits for what may become free at any other origin */
     bool wakes_all;       /* these are to be asked again */
+    bool wakes_paced;     /* or those whose turn the last turn of the loop had no time for */
 };
 
 /* The pool is made by its caller, with dispatch_note_change() as its on_change. */

@@ -266,6 +266,9 @@ size_t pool_connection_count(const struct pool *pool);
 /* Those that are being opened. */
 size_t pool_opening_count(const struct pool *pool);
 
+/* How many there may be: [pool] max_connections, or what the descriptors allow. */
+size_t pool_most_connections(const struct pool *pool);
+
 /* All that have a record. */
 size_t pool_connection_total(const struct pool *pool);
 

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <utlist.h>
-
 #define NS_PER_S ((uint64_t)1000000000)
 
 /* libcurl's own default for a file that has not been said to have changed. */
@@ -39,12 +37,14 @@ static struct pool_sessions *create_sessions(void)
 
 static void free_unused(struct pool_trust *trust)
 {
-    struct pool_sessions *sessions, *next;
-    LL_FOREACH_SAFE(trust->retired, sessions, next)
-    {
+    struct pool_sessions **at = &trust->retired;
+    while (*at) {
+        struct pool_sessions *sessions = *at;
         if (curl_share_cleanup(sessions->share) == CURLSHE_OK) {
-            LL_DELETE(trust->retired, sessions);
+            *at = sessions->next;
             free(sessions);
+        } else {
+            at = &sessions->next;
         }
     }
 }
@@ -59,9 +59,11 @@ int pool_trust_init(struct pool_trust *trust)
 
 static void retire(struct pool_trust *trust)
 {
-    if (trust->sessions)
-        LL_PREPEND(trust->retired, trust->sessions);
-    trust->sessions = NULL;
+    if (trust->sessions) {
+        trust->sessions->next = trust->retired;
+        trust->retired = trust->sessions;
+        trust->sessions = NULL;
+    }
     free_unused(trust);
 }
 

@@ -1,19 +1,23 @@
 """Rows L1, L3 and L9 of the faults, and a restart without loss: what its clients notice of a daemon's end."""
 
 import collections
-import os
-import re
+import pathlib
+import select
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
 from support.client import request_bytes
+from support.daemon import FETCHPOOLD, ROOT, environment, temporary_directory, write_config
+from support.driver import compile_against_library
 from support.origin import RawOrigin, response
-from support.timing import SANITIZED, eventually, scaled
-from support.tokens import NOT_SENT, Tokens
+from support.timing import SANITIZED, Stopwatch, eventually, scaled
+from support.tokens import MAYBE, NOT_SENT, Tokens
 
 
 @pytest.fixture
@@ -21,6 +25,15 @@ def tokens(nginx, path, tag):
     """Clients of a daemon at `path`, whose requests an nginx counts."""
     with Tokens(path, nginx.url(f"/status/200?{tag}&", nginx.PLAIN), path.parent) as tokens:
         yield tokens
+
+
+@pytest.fixture
+def listener(path):
+    """As a socket unit holds it: it stays while daemons come and go."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(4096)
+        yield listener
 
 
 def start_all(tokens):
@@ -146,16 +159,123 @@ def test_l1_a_client_beyond_the_limit_of_clients_is_told_so_too(start_daemon, sl
     assert daemon.wait() == 0
 
 
+# ---- L3 ------------------------------------------------------------------------------------------
+
+SUDDEN = [signal.SIGKILL, signal.SIGABRT]
+GOOD = "0 0 200 "
+
+
+def end_suddenly(daemon, number):
+    daemon.expected_exit = -number
+    daemon.signal(number)
+    daemon.wait()
+
+
+@pytest.fixture(scope="module")
+def driver():
+    directory = temporary_directory()
+    yield compile_against_library(ROOT / "tests/support/libdriver.c", directory / "libdriver")
+    shutil.rmtree(directory)
+
+
+def next_line(process):
+    return process.stdout.readline().rstrip("\n")
+
+
+@pytest.mark.parametrize("number", SUDDEN, ids=lambda number: number.name)
+def test_l3_a_daemons_sudden_end_is_told_at_once_with_the_right_class(start_daemon, slow, gate, run, path,
+                                                                      number):
+    daemon = start_daemon(path=path)
+    process = run.start("post", slow.url("/sent"), 9, 60000, "wait", "get", slow.url("/none"), "wait",
+                        "get", slow.url("/next"))
+    slow.await_requests(1)
+    with Stopwatch() as watch:
+        end_suddenly(daemon, number)
+        assert next_line(process).startswith(f"901 {MAYBE} ")  # it reached the origin
+    assert watch.seconds < scaled(1)
+    assert next_line(process) == "waiting"
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert next_line(process).startswith(f"900 {NOT_SENT} ")  # nobody is there
+    assert next_line(process) == "waiting"
+    assert path.is_socket()  # as the one that died left it
+    daemon = start_daemon(path=path)
+    gate.open_for_all()
+    assert run.finish(process, "\n") == [GOOD + "5 "]
+    daemon.finish()
+    assert [request.target for request in slow.requests] == ["/sent", "/next"]
+
+
+@pytest.mark.parametrize("number", SUDDEN, ids=lambda number: number.name)
+def test_l3_what_the_daemon_had_not_read_was_not_sent(start_daemon, slow, run, path, number):
+    """It is stopped first, so that it reads nothing; then who wrote to it learns that by the reset."""
+    daemon = start_daemon(path=path)
+    process = run.start("query", "ping", "wait", "get", slow.url())
+    assert [next_line(process), next_line(process)] == ["0 pong", "waiting"]
+    stop_and_wait(daemon)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    eventually(lambda: waits_for_an_answer(process), 5, "it waits for its answer")
+    daemon.expected_exit = -number
+    daemon.signal(number)
+    daemon.signal(signal.SIGCONT)
+    (line,) = run.finish(process)
+    assert line.startswith(f"900 {NOT_SENT} ")
+    daemon.wait()
+    assert slow.requests == []
+
+
+def waits_for_an_answer(process):
+    """In poll(2), whose first argument is an address; while it waits for us, in read(2), it is 0."""
+    call = pathlib.Path(f"/proc/{process.pid}/syscall").read_text().split()
+    return call[0] != "running" and call[1] != "0x0"
+
+
+def doubled(came):
+    return {token: count for token, count in came.items() if count > 1}
+
+
+@pytest.mark.parametrize("number", SUDDEN, ids=lambda number: number.name)
+def test_l3_behind_a_socket_that_stays_new_clients_wait_and_are_served(start_daemon, nginx, path,
+                                                                      listener, run, tokens, tag,
+                                                                      number):
+    daemon = start_daemon(path=path, listener=listener, log_level="info")
+    start_all(tokens)
+    end_suddenly(daemon, number)
+    early = run.start("get", nginx.url("/text", nginx.PLAIN))  # there is no daemon
+    assert select.select([listener], [], [], scaled(10))[0]
+    daemon = start_daemon(path=path, listener=listener, log_level="info")
+    assert run.finish(early) == [GOOD + "6 "]
+    fates = tokens.stop()
+    daemon.finish()
+    assert all(map(is_told_apart, fates.values())), fates
+    came = arrivals(nginx, tag, len(fates.succeeded()))
+    assert doubled(came) == {}
+    assert all(came[token] == 1 for token in fates.succeeded())
+
+
+def is_told_apart(fate):
+    """What the dead daemon had may have been sent, and is said to: 901, the command's 122, or our own."""
+    code, *rest = fate.split()
+    return code == "122" if not rest else (int(code), int(rest[0])) in ((901, MAYBE), (0, MAYBE))
+
+
+def test_l3_socket_activation_starts_it_for_the_first_client(nginx, run, path, authority):
+    """By systemd's own tool, which becomes the daemon when somebody connects."""
+    config = write_config(path.parent / "conf", {"tls": {"ca_file": authority.pem}})
+    with subprocess.Popen(["systemd-socket-activate", "-l", path, FETCHPOOLD, "--config", config],
+                          stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          env=environment(path.parent)) as activated:
+        try:
+            eventually(path.is_socket, 5, "the socket is there")
+            assert run("get", nginx.url("/text"), "get", nginx.url("/text")) == [GOOD + "6 "] * 2
+        finally:
+            activated.terminate()
+        assert activated.wait(scaled(10)) == 0
+    assert path.is_socket()  # it is not the daemon's to remove
+
+
 # ---- Restart without loss ------------------------------------------------------------------------
-
-@pytest.fixture
-def listener(path):
-    """As a socket unit holds it: it stays while daemons come and go."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen(4096)
-        yield listener
-
 
 @pytest.mark.deadline(90)
 def test_twenty_restarts_under_load_lose_nothing_and_double_nothing(start_daemon, nginx, path, listener,

@@ -3,9 +3,11 @@ The witness: 50 requests a second to a healthy origin through the same daemon, i
 process of its own, bodies hashed. It must see no error, no wrong byte and no gap over 250 ms.
 
     with Witness(daemon, url, body): ...          asserts at the end of the block
+    with Witness(daemon, url, body, uid=NOBODY):  of another user
 """
 
 import json
+import os
 import pathlib
 import select
 import subprocess
@@ -21,9 +23,10 @@ MAX_GAP = 0.250
 
 
 class Witness:
-    def __init__(self, daemon, url, body):
+    def __init__(self, daemon, url, body, uid=None):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "support.witness", str(daemon.path), url, digest(body)],
+            [sys.executable, "-m", "support.witness", str(daemon.path), url, digest(body),
+             str(os.getuid() if uid is None else uid)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             cwd=pathlib.Path(__file__).parents[1])
         assert self.process.stdout.readline() == "watching\n"
@@ -48,8 +51,10 @@ class Witness:
             self.process.communicate()
 
 
-def watch(path, url, expected):
+def watch(path, url, expected, uid):
     from .client import Client, Refused
+    if int(uid) != os.getuid():
+        os.setuid(int(uid))  # not earlier: that user need not be able to read this file
     report = {"count": 0, "errors": [], "wrong": 0, "gap": 0.0}
     with Client(path) as client:
         client.fetch(url)  # opens the connection: what follows is the steady state
