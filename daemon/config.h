@@ -126,6 +126,8 @@ struct config {
     char *proxy_url; /* [proxy]; NULL: none */
     bool allow_client_proxy;
 
+    uint64_t metrics_origins; /* [metrics] */
+
     struct config_origin *origins;
     size_t origin_count;
 

@@ -135,6 +135,17 @@ static void hand_up_line(struct conn *conn, const uint8_t *bytes, size_t length)
     conn->events->on_line(conn->ctx, (const char *)bytes, length);
 }
 
+static void hand_up_message(struct conn *conn, enum framer_result result, const uint8_t *bytes,
+                            size_t length)
+{
+    if (result == FRAMER_HEAD)
+        conn->events->on_head(conn->ctx, (const char *)bytes, length);
+    else if (conn->framer.dialect == FRAMER_TEXT)
+        hand_up_line(conn, bytes, length);
+    else
+        conn->events->on_message(conn->ctx, bytes, length);
+}
+
 /* A client that does not read its answers gets no more of them. */
 static bool may_hand_up(struct conn *conn)
 {
@@ -165,13 +176,10 @@ static size_t hand_up(struct conn *conn, const uint8_t *bytes, size_t length)
                                                 is_last, &whole, &what);
         if (result == FRAMER_BROKEN)
             fault(conn, &what);
-        if (result != FRAMER_WHOLE)
+        if (result != FRAMER_WHOLE && result != FRAMER_HEAD)
             break;
         uint64_t begun_ns = uv_hrtime();
-        if (conn->framer.dialect == FRAMER_TEXT)
-            hand_up_line(conn, bytes + taken, whole);
-        else
-            conn->events->on_message(conn->ctx, bytes + taken, whole);
+        hand_up_message(conn, result, bytes + taken, whole);
         conn->shared->handed_up_ns += uv_hrtime() - begun_ns;
         taken += whole;
         conn->handed_up++;
@@ -228,7 +236,9 @@ void conn_check_clock(struct conn *conn, uint64_t now_ns)
     uint64_t limit_ns = conn->shared->frame_timeout_ms * NS_PER_MS;
     if (is_live(conn) && conn->incomplete_since_ns != 0 &&
         now_ns - conn->incomplete_since_ns >= limit_ns)
-        fault(conn, &(struct framer_fault){.reason = INCOMPLETE_REASON});
+        fault(conn, &(struct framer_fault){.reason = INCOMPLETE_REASON,
+                                           .is_late = true,
+                                           .is_head = framer_is_in_head(&conn->framer)});
 }
 
 /* The usual case, whole messages in one read, is handed up from where it was read, uncopied. */

@@ -34,6 +34,9 @@ struct conn_peer {
 struct conn_events {
     void (*on_message)(void *ctx, const uint8_t *bytes, size_t length);
     void (*on_line)(void *ctx, const char *bytes, size_t length); /* without its line end */
+    /* The head of an HTTP request, as it came; without its empty line if the client sends no more.
+     */
+    void (*on_head)(void *ctx, const char *bytes, size_t length);
     /* The bytes are broken. No more come; the conn is for its owner to close. */
     void (*on_fault)(void *ctx, const struct framer_fault *fault);
     /* Everything was handed up, and the client sends no more; it may still read. */

@@ -21,6 +21,7 @@ static const char help[] =
     "connections    the connections in the pool\n"
     "origins        how each origin fares: its queue, reuse, errors, times\n"
     "clients        who is connected to the daemon\n"
+    "GET /metrics   its counters in Prometheus' format; also over HTTP\n"
     "config         the configuration in force (root and the daemon's user)\n"
     "reload         reads the configuration again (the same)\n"
     "drain          ends the daemon when what runs has ended (the same)\n"
@@ -70,6 +71,8 @@ static void parse_fetch(struct console_command *command, enum console_action act
     command->url = next_word(line);
     if (command->url.length == 0)
         wrong(command, "a URL is missing behind %.*s", wire_str_of(command->method));
+    else if (strcmp(command->method, "GET") == 0 && wire_str_is(command->url, "/metrics"))
+        command->action = CONSOLE_METRICS; /* no URL that could be fetched begins so */
 }
 
 void console_parse(struct console_command *out_command, const char *line, size_t length)

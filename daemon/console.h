@@ -13,6 +13,7 @@ enum console_action {
     CONSOLE_CHECK,   /* whether a GET of `url` would be allowed */
     CONSOLE_QUERY,   /* the informative method `method` */
     CONSOLE_ADMIN,   /* the method `method`, of root's and the daemon's own user's */
+    CONSOLE_METRICS, /* the metrics, as they are */
     CONSOLE_HELP,
     CONSOLE_QUIT,
     CONSOLE_WRONG /* `why` says what */

@@ -84,16 +84,12 @@ static void dispose(struct fetch *fetch)
     uv_close((uv_handle_t *)&fetch->timer, on_timer_closed);
 }
 
-static void count(const struct fetch *fetch, int code)
+static void count(struct fetch *fetch, int code)
 {
-    struct stats *stats = fetch->context->stats;
     if (fetch->check)
         return;
-    stats->requests++;
-    if (code != 0)
-        stats->requests_failed++;
-    if (code > 0 && code < FETCHPOOL_BUSY)
-        stats->requests_refused++;
+    stats_note_end(fetch->context->stats, code);
+    fetch_count_at_origin(fetch, code);
 }
 
 void fetch_end(struct fetch *fetch, const struct fetch_outcome *outcome)
@@ -101,7 +97,6 @@ void fetch_end(struct fetch *fetch, const struct fetch_outcome *outcome)
     fetch_flow_finish(fetch);
     fetch_set_state(fetch, FETCH_ENDED);
     count(fetch, outcome->code);
-    fetch_count_at_origin(fetch, outcome->code);
     fetch->events->on_end(fetch->ctx, outcome);
     dispose(fetch);
 }
@@ -401,6 +396,5 @@ void fetch_abandon(struct fetch *fetch)
     fetch_set_state(fetch, FETCH_ENDED);
     int code = fetch_get_abandon_code(fetch);
     count(fetch, code);
-    fetch_count_at_origin(fetch, code);
     dispose(fetch);
 }

@@ -80,6 +80,9 @@ static int meet_origin(struct fetch *fetch, struct wire_why *why)
     fetch->origin = origin_hold(fetch->context->dispatch->origins, url->origin, url->host);
     if (!fetch->origin)
         return FETCHPOOL_BUSY;
+    if (!fetch->check)
+        origin_join_tally(fetch->context->dispatch->origins, fetch->origin,
+                          fetch->context->config->metrics_origins);
     retry_budget_note_request(&fetch->origin->budget, uv_hrtime() / NS_PER_MS);
     code = request_terms(fetch->request, &fetch->terms);
     return code == 0 ? fetch_set_partition(fetch) : code;
@@ -148,26 +151,32 @@ void fetch_choose(struct fetch *fetch, enum pool_choice choice, uint64_t number)
 
 /* ---- Out of it ------------------------------------------------------------------------------ */
 
-static void count_phases(struct origin *origin, const struct fetchpool_timing *timing)
+/* At its origin, and for the daemon as a whole. */
+static void note_phase(const struct fetch *fetch, enum stats_phase_name phase, uint64_t us)
+{
+    origin_note_phase(fetch->origin, phase, us);
+    stats_phase_add(&fetch->context->stats->phases[phase], us);
+}
+
+static void count_phases(const struct fetch *fetch, const struct fetchpool_timing *timing)
 {
     if (timing->resolve_us + timing->connect_us + timing->tls_us > 0) {
-        origin_note_phase(origin, ORIGIN_RESOLVE, timing->resolve_us);
-        origin_note_phase(origin, ORIGIN_CONNECT, timing->connect_us);
-        origin_note_phase(origin, ORIGIN_TLS, timing->tls_us);
+        note_phase(fetch, STATS_RESOLVE, timing->resolve_us);
+        note_phase(fetch, STATS_CONNECT, timing->connect_us);
+        note_phase(fetch, STATS_TLS, timing->tls_us);
     }
     if (timing->first_byte_us > 0)
-        origin_note_phase(origin, ORIGIN_FIRST_BYTE, timing->first_byte_us);
+        note_phase(fetch, STATS_FIRST_BYTE, timing->first_byte_us);
 }
 
 void fetch_count_at_origin(struct fetch *fetch, int code)
 {
-    struct origin *origin = fetch->origin;
-    if (!origin || fetch->check)
+    if (!fetch->origin)
         return;
-    origin_note_end(origin, code);
-    origin_note_phase(origin, ORIGIN_QUEUE, fetch->timing.queue_us);
-    count_phases(origin, &fetch->timing);
-    origin_note_phase(origin, ORIGIN_TOTAL, (uv_hrtime() - fetch->started_ns) / NS_PER_US);
+    origin_note_end(fetch->origin, code);
+    note_phase(fetch, STATS_QUEUE, fetch->timing.queue_us);
+    count_phases(fetch, &fetch->timing);
+    note_phase(fetch, STATS_TOTAL, (uv_hrtime() - fetch->started_ns) / NS_PER_US);
 }
 
 void fetch_leave_origin(struct fetch *fetch)

@@ -39,6 +39,7 @@ void origin_table_finish(struct origin_table *table)
     DL_FOREACH_SAFE (table->unused, origin, next)
         forget(table, origin);
     assert(!table->by_name); /* somebody holds one */
+    origin_tally_set_finish(&table->tallies);
 }
 
 /* Only an IPv6 address is in brackets. */
@@ -92,6 +93,32 @@ void origin_release(struct origin_table *table, struct origin *origin)
         forget(table, table->unused);
 }
 
+void origin_join_tally(struct origin_table *table, struct origin *origin, size_t most)
+{
+    if (!origin->tally || origin->tally == &table->tallies.others)
+        origin->tally = origin_tally_get(&table->tallies, origin->name, most);
+}
+
+static void clear_gauges(struct origin_tally *tally)
+{
+    tally->connections = tally->running = tally->queued = 0;
+}
+
+void origin_table_measure(struct origin_table *table)
+{
+    struct origin_tally *tally, *next_tally;
+    const struct origin *origin, *next;
+    clear_gauges(&table->tallies.others);
+    HASH_ITER (hh, table->tallies.by_name, tally, next_tally)
+        clear_gauges(tally);
+    HASH_ITER (hh, table->by_name, origin, next) {
+        tally = origin->tally ? origin->tally : &table->tallies.others;
+        tally->connections += origin->connection_count - origin->opening;
+        tally->running += origin->admission.running;
+        tally->queued += origin->admission.queued;
+    }
+}
+
 static void count_error(struct origin *origin, int code)
 {
     for (size_t i = 0; i < ORIGIN_CODES; i++) {
@@ -104,10 +131,10 @@ static void count_error(struct origin *origin, int code)
     }
 }
 
-void origin_note_phase(struct origin *origin, enum origin_phase phase, uint64_t us)
+void origin_note_phase(struct origin *origin, enum stats_phase_name phase, uint64_t us)
 {
     if (!origin->phases)
-        origin->phases = calloc(ORIGIN_PHASES, sizeof *origin->phases);
+        origin->phases = calloc(STATS_PHASES, sizeof *origin->phases);
     if (origin->phases)
         histogram_add(&origin->phases[phase], us);
 }
@@ -115,6 +142,8 @@ void origin_note_phase(struct origin *origin, enum origin_phase phase, uint64_t 
 void origin_note_end(struct origin *origin, int code)
 {
     origin->requests++;
+    if (origin->tally)
+        origin_tally_note_end(origin->tally, code);
     if (code == 0)
         return;
     origin->failed++;

@@ -19,24 +19,15 @@
 #include "breaker.h"
 #include "histogram.h"
 #include "idle_limit.h"
+#include "origin_tally.h"
 #include "request_limit.h"
 #include "retry_budget.h"
+#include "stats_phase.h"
 
 struct pool_connection;
 
 /* Origins without a connection or a request that are remembered; each is some 9 KiB. */
 #define ORIGIN_MOST_UNUSED 1024
-
-/* The phases of a request, in their order; names as in `timing`. */
-enum origin_phase {
-    ORIGIN_QUEUE,
-    ORIGIN_RESOLVE,
-    ORIGIN_CONNECT,
-    ORIGIN_TLS,
-    ORIGIN_FIRST_BYTE,
-    ORIGIN_TOTAL,
-    ORIGIN_PHASES
-};
 
 /* There are 26 codes in the protocol that a fetch can end with. */
 #define ORIGIN_CODES 32
@@ -80,13 +71,15 @@ struct origin {
     uint64_t saved_us;
     uint64_t opening_cost_us; /* a moving mean of look-up, connect and TLS */
     struct origin_error errors[ORIGIN_CODES];
-    struct histogram *phases; /* ORIGIN_PHASES of them; NULL before the first sample */
+    struct histogram *phases;   /* STATS_PHASES of them; NULL before the first sample */
+    struct origin_tally *tally; /* what is counted for good; NULL: nothing is */
 };
 
 struct origin_table {
     struct origin *by_name;
     struct origin *unused; /* the longest-unused first */
     size_t unused_count;
+    struct origin_tally_set tallies;
 };
 
 void origin_table_finish(struct origin_table *table);
@@ -98,8 +91,15 @@ void origin_table_finish(struct origin_table *table);
 struct origin *origin_hold(struct origin_table *table, const char *name, const char *host);
 void origin_release(struct origin_table *table, struct origin *origin);
 
+/* Its requests are counted for good from now on: under its own name if no more than `most` have
+ * one, else with all others. For each request: who has its own keeps it. */
+void origin_join_tally(struct origin_table *table, struct origin *origin, size_t most);
+
+/* Brings the tallies' gauges up to date: what all origins of a tally have now. */
+void origin_table_measure(struct origin_table *table);
+
 /* A phase of one of its requests took so long. Without memory it is not counted. */
-void origin_note_phase(struct origin *origin, enum origin_phase phase, uint64_t us);
+void origin_note_phase(struct origin *origin, enum stats_phase_name phase, uint64_t us);
 
 /* A request of its ended; code 0: well. */
 void origin_note_end(struct origin *origin, int code);

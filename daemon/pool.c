@@ -365,6 +365,11 @@ size_t pool_most_connections(const struct pool *pool)
     return pool->most_connections;
 }
 
+size_t pool_look_up_count(const struct pool *pool)
+{
+    return pool->look_ups;
+}
+
 size_t pool_connection_total(const struct pool *pool)
 {
     const struct pool_connection *connection;

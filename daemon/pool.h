@@ -265,6 +265,8 @@ struct pool_connection_info pool_connection_info(const struct pool_connection *c
 size_t pool_connection_count(const struct pool *pool);
 /* Those that are being opened. */
 size_t pool_opening_count(const struct pool *pool);
+/* Of these, those whose names may have to be looked up first. */
+size_t pool_look_up_count(const struct pool *pool);
 
 /* How many there may be: [pool] max_connections, or what the descriptors allow. */
 size_t pool_most_connections(const struct pool *pool);

@@ -89,6 +89,8 @@ static int on_look_up(void *resolver_state, void *reserved, void *ctx)
         return 1;
     }
     job->looked_up = true;
+    if (!job->connection->is_proxied && !job->connection->origin->is_literal)
+        job->pool->stats->lookups++;
     note_opening(job);
     return 0;
 }

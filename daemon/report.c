@@ -46,25 +46,21 @@ void report_hello(struct buffer *out, const struct config *config,
     put_limits(out, config, policy);
 }
 
-void report_stats(struct buffer *out, const struct stats *stats, const struct report_facts *facts)
+static void put_entry(struct buffer *out, struct stats_entry entry)
 {
-    wire_put_map(out, 13 + stats_count());
+    report_put_number(out, entry.name, entry.value);
+}
+
+void report_stats(struct buffer *out, const struct stats *stats, const struct stats_gauges *gauges,
+                  const char *pool_id)
+{
+    wire_put_map(out, 3 + stats_gauge_count() + stats_counter_count());
     report_put_text(out, "version", FETCHPOOL_VERSION);
-    report_put_text(out, "pool", facts->pool_id);
-    report_put_number(out, "uptime_ms", facts->uptime_ms);
-    report_put_number(out, "clients", facts->clients);
-    report_put_number(out, "in_flight", facts->in_flight);
-    report_put_number(out, "queued", facts->queued);
-    report_put_number(out, "connections", facts->connections);
-    report_put_number(out, "opening", facts->opening);
-    report_put_number(out, "origins", facts->origins);
-    report_put_number(out, "paused_streams", facts->paused_streams);
-    report_put_number(out, "paused_bytes", facts->paused_bytes);
-    report_put_number(out, "loop_busy_max_us", facts->loop_busy_max_us);
-    for (size_t i = 0; i < stats_count(); i++) {
-        struct stats_entry entry = stats_at(stats, i);
-        report_put_number(out, entry.name, entry.value);
-    }
+    report_put_text(out, "pool", pool_id);
+    for (size_t i = 0; i < stats_gauge_count(); i++)
+        put_entry(out, stats_gauge_at(gauges, i));
+    for (size_t i = 0; i < stats_counter_count(); i++)
+        put_entry(out, stats_counter_at(stats, i));
     report_put_number(out, "ms_saved", stats->saved_us / US_PER_MS);
 }
 

@@ -13,21 +13,6 @@
 #include "pool.h"
 #include "stats.h"
 
-/* What is true of the daemon as a whole. */
-struct report_facts {
-    const char *pool_id;
-    uint64_t uptime_ms;
-    uint64_t loop_busy_max_us; /* the longest that the loop was held by one round of work */
-    size_t clients;
-    size_t in_flight; /* running or queued */
-    size_t queued;
-    size_t connections;
-    size_t opening;
-    size_t origins;
-    size_t paused_streams; /* whose clients do not take them */
-    size_t paused_bytes;   /* that these hold */
-};
-
 /* One client's row. */
 struct report_client {
     pid_t pid;
@@ -53,7 +38,8 @@ struct report_drain {
 /* Each appends one value. */
 void report_hello(struct buffer *out, const struct config *config,
                   const struct config_policy *policy, const char *pool_id);
-void report_stats(struct buffer *out, const struct stats *stats, const struct report_facts *facts);
+void report_stats(struct buffer *out, const struct stats *stats, const struct stats_gauges *gauges,
+                  const char *pool_id);
 /* Those that the viewer shares or opened. */
 void report_connections(struct buffer *out, const struct pool *pool,
                         const struct report_viewer *viewer);

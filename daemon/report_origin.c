@@ -3,11 +3,6 @@
 
 #define US_PER_MS 1000
 
-static const char *const phase_names[ORIGIN_PHASES] = {
-    [ORIGIN_QUEUE] = "queue", [ORIGIN_RESOLVE] = "resolve",       [ORIGIN_CONNECT] = "connect",
-    [ORIGIN_TLS] = "tls",     [ORIGIN_FIRST_BYTE] = "first_byte", [ORIGIN_TOTAL] = "total",
-};
-
 static size_t count_codes(const struct origin *origin)
 {
     size_t count = 0;
@@ -30,10 +25,10 @@ static void put_timings(struct buffer *out, const struct origin *origin)
 {
     static const struct histogram none;
     wire_put_text(out, "timings");
-    wire_put_map(out, ORIGIN_PHASES);
-    for (size_t i = 0; i < ORIGIN_PHASES; i++) {
+    wire_put_map(out, STATS_PHASES);
+    for (size_t i = 0; i < STATS_PHASES; i++) {
         const struct histogram *phase = origin->phases ? &origin->phases[i] : &none;
-        wire_put_text(out, phase_names[i]);
+        wire_put_text(out, stats_phase_text((enum stats_phase_name)i));
         wire_put_map(out, 3);
         report_put_number(out, "p50", histogram_percentile(phase, 500));
         report_put_number(out, "p90", histogram_percentile(phase, 900));

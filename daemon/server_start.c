@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "log.h"
+#include "metrics.h"
 #include "server_internal.h"
 #include "transfer.h"
 
@@ -85,6 +86,7 @@ static int create_parts(struct server *server)
         .meter = &server->meter,
         .pool_id = server->pool_id,
         .started_ns = uv_hrtime(),
+        .started_at_ms = metrics_now_ms(),
         .clients_per_user = server->descriptors.clients_per_user,
         .on_gone = server_on_session_gone,
         .on_fetch_end = server_on_fetch_end,

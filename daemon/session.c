@@ -254,6 +254,9 @@ static void on_line(void *ctx, const char *bytes, size_t length)
     case CONSOLE_ADMIN:
         session_administer(session, 0, wire_str_of(command.method));
         break;
+    case CONSOLE_METRICS:
+        session_reply_metrics(session);
+        break;
     case CONSOLE_HELP:
         session_reply_help(session);
         break;
@@ -268,9 +271,23 @@ static void on_line(void *ctx, const char *bytes, size_t length)
 
 /* ---- What else the conn says ---------------------------------------------------------------- */
 
+static void on_head(void *ctx, const char *bytes, size_t length)
+{
+    session_answer_head(ctx, bytes, length);
+}
+
 static void on_fault(void *ctx, const struct framer_fault *fault)
 {
     struct session *session = ctx;
+    if (fault->is_head) {
+        session_refuse_head(session,
+                            fault->is_too_large ? 431
+                            : fault->is_late    ? 408
+                                                : 400,
+                            fault->reason);
+        session_offend(session, fault->reason);
+        return;
+    }
     int code = fault->is_too_large ? FETCHPOOL_TOO_LARGE : FETCHPOOL_BAD_REQUEST;
     if (fault->has_id || conn_get_dialect(session->conn) == FRAMER_TEXT)
         session_reply_error(session, fault->id, code, fault->reason);
@@ -297,6 +314,7 @@ static void on_room(void *ctx)
 static const struct conn_events conn_events = {
     .on_message = on_message,
     .on_line = on_line,
+    .on_head = on_head,
     .on_fault = on_fault,
     .on_end = on_end,
     .on_full = on_full,

@@ -39,6 +39,7 @@ struct session_set {
     const struct loop_meter *meter;
     const char *pool_id;
     uint64_t started_ns;
+    uint64_t started_at_ms; /* the same by the calendar, since 1970 */
 
     bool is_draining; /* no new fetch is taken: error 106 */
     struct session *first;

@@ -231,11 +231,7 @@ static void remember_tag(struct session *session, const struct request *request)
 
 void session_refuse_fetch(struct session *session, uint32_t id, int code, const char *message)
 {
-    struct stats *stats = session->set->fetches->stats;
-    stats->requests++;
-    stats->requests_failed++;
-    if (code < FETCHPOOL_BUSY)
-        stats->requests_refused++;
+    stats_note_end(session->set->fetches->stats, code);
     session_log_refusal(session, id, code);
     session_reply_error(session, id, code, message);
 }

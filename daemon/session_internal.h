@@ -137,4 +137,19 @@ void session_reply_result(struct session *session, uint32_t id,
 /* Of the text dialect. */
 void session_reply_help(struct session *session);
 
+/* Ends an answer that begins at `mark` of the output: sends it, or says what kept it from being
+ * written. */
+void session_finish_reply(struct session *session, uint32_t id, size_t mark);
+
 void session_say_goaway(struct session *session);
+
+/* ---- session_metrics.c ---------------------------------------------------------------------- */
+
+/* What is true of the daemon now; its counters are brought up to date, too. */
+void session_measure(const struct session *session, struct stats_gauges *out_gauges);
+/* The metrics as they are, for a line of the text dialect. */
+void session_reply_metrics(struct session *session);
+/* An HTTP request, of which this is the head: it is answered over HTTP, and the session ends. */
+void session_answer_head(struct session *session, const char *head, size_t length);
+/* The same for one that cannot be read, with this status. The session stays. */
+void session_refuse_head(struct session *session, unsigned status, const char *sentence);

@@ -66,7 +66,7 @@ static void finish(struct session *session, uint32_t id, size_t mark, bool is_st
     conn_flush(session->conn);
 }
 
-static void finish_reply(struct session *session, uint32_t id, size_t mark)
+void session_finish_reply(struct session *session, uint32_t id, size_t mark)
 {
     finish(session, id, mark, false);
 }
@@ -76,14 +76,14 @@ void session_reply_help(struct session *session)
     struct buffer *out = conn_output(session->conn);
     size_t mark = out->length;
     console_write_help(out);
-    finish_reply(session, 0, mark);
+    session_finish_reply(session, 0, mark);
 }
 
 void session_reply_error(struct session *session, uint32_t id, int code, const char *message)
 {
     size_t mark = conn_output(session->conn)->length;
     write_error(session, id, code, message);
-    finish_reply(session, id, mark);
+    session_finish_reply(session, id, mark);
 }
 
 static void write_check(const struct session *session, struct buffer *out, uint32_t id,
@@ -168,23 +168,9 @@ static void put_ping(const struct session *session, struct buffer *out)
 
 static void put_stats(const struct session *session, struct buffer *out)
 {
-    const struct session_set *set = session->set;
-    const struct dispatch *dispatch = set->fetches->dispatch;
-    struct report_facts facts = {
-        .pool_id = set->pool_id,
-        .uptime_ms = (uv_hrtime() - set->started_ns) / NS_PER_MS,
-        .loop_busy_max_us = loop_meter_busy_max_us(set->meter),
-        .clients = set->count,
-        .in_flight = set->in_flight,
-        .paused_streams = set->fetches->stalls->count,
-        .paused_bytes = set->fetches->stalls->bytes,
-        .queued = dispatch->admission.queued,
-        .connections = pool_connection_count(dispatch->pool),
-        .opening = pool_opening_count(dispatch->pool),
-        .origins = HASH_COUNT(dispatch->origins->by_name),
-    };
-    session_set_gather_stats(set);
-    report_stats(out, set->fetches->stats, &facts);
+    struct stats_gauges gauges;
+    session_measure(session, &gauges);
+    report_stats(out, session->set->fetches->stats, &gauges, session->set->pool_id);
 }
 
 static void put_connections(const struct session *session, struct buffer *out)
@@ -329,5 +315,5 @@ void session_reply_query(struct session *session, uint32_t id, const char *metho
         wire_put_result(out, id);
         put_query(session, out, method);
     }
-    finish_reply(session, id, mark);
+    session_finish_reply(session, id, mark);
 }

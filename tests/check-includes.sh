@@ -15,7 +15,7 @@ request descriptors
 pool
 transfer dispatch
 fetch
-report warm
+report metrics warm
 session
 server
 options

@@ -5,6 +5,7 @@ message, and the ```json block below it is that message. In the JSON, {"bin": ".
 bytes, which JSON does not have.
 
     tests/support/check_protocol_md.py [FILE]      a line for each example that is wrong; exit 1
+    tests/support/check_protocol_md.py --mend      writes the hex of those anew, from their JSON
 """
 
 import json
@@ -75,7 +76,28 @@ def check(path=PAGE):
     return faults if found else [f"{path.name}: there are no examples"]
 
 
+def as_hex(message):
+    """As the page shows it: 32 bytes a line."""
+    data = msgpack.packb(from_json(message))
+    return "".join(data[at:at + 32].hex(" ") + "\n" for at in range(0, len(data), 32))
+
+
+def mend(path=PAGE):
+    text = path.read_text(encoding="utf-8")
+
+    def mended(match):
+        example = Example(0, match["hex"], match["json"])
+        if example.json is None or fault(example) is None:
+            return match[0]
+        return match[0].replace(match["hex"], as_hex(json.loads(example.json)), 1)
+
+    path.write_text(HEX.sub(mended, text), encoding="utf-8")
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--mend"]:
+        mend()
+        sys.exit()
     complaints = check(pathlib.Path(sys.argv[1])) if len(sys.argv) > 1 else check()
     print("\n".join(complaints), end="\n" if complaints else "")
     sys.exit(bool(complaints))

@@ -144,7 +144,7 @@ static void what_is_wrong_is_said_with_its_line_and_changes_nothing(void **state
         {"[limit]\nx = 1\n", ":1: unknown section [limit]; did you mean [limits]?"},
         {"[police \"x\"]\n", ":1: unknown section [police \"x\"]; did you mean [policy \"NAME\"]?"},
         {"[moonshine]\n", ":1: unknown section [moonshine]; expected one of daemon, pool, "
-                          "timeouts, limits, tls, proxy, "
+                          "timeouts, limits, tls, proxy, metrics, "
                           "origin \"https://HOST\", policy \"NAME\""},
         {"[tls]\n[limit]\n",
          ":2: unknown section [limit]; did you mean [limits]?"}, /* without keys */
