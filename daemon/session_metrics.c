@@ -4,6 +4,7 @@
  */
 #include "session_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "console_http.h"
@@ -94,7 +95,11 @@ static void answer_metrics(struct session *session, bool is_head_only)
     buffer_init(&body, conn_output(session->conn)->limit);
     write_metrics(session, &body);
     if (body.error != 0)
-        refuse(session, 500, "the daemon is out of memory", is_head_only);
+        refuse(session, 500,
+               body.error == -EMSGSIZE
+                   ? "the metrics are longer than [limits] max_unread; lower [metrics] origins"
+                   : "the daemon is out of memory",
+               is_head_only);
     else
         answer(session, &(struct console_http_answer){
                             .status = 200,

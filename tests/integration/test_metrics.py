@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -388,6 +389,24 @@ def test_origins_beyond_the_limit_are_summed_and_counters_only_grow(start_daemon
             before = now
         named = {f"http://127.0.0.1:{port}": turn for port in ports[:most]}
         assert now == {**named, "other": turn * (4 - most)}
+
+
+def test_a_reload_resets_nothing(daemon, nginx, client):
+    client.fetch(nginx.url("/text"))
+    client.refused("ftp://a/")
+
+    def counters():
+        text = curl(daemon)
+        names = re.findall(r"^# TYPE (\S+) (?:counter|histogram)$", text, re.M)
+        return {(each.name, *each.labels.items()): each.value for each in parse(text)
+                if re.sub("_(bucket|sum|count)$", "", each.name) in names}
+
+    before = counters()
+    daemon.signal(signal.SIGHUP)
+    daemon.await_line("SIGHUP|reload")
+    after = counters()
+    assert before.keys() == after.keys() and ("fetchpool_requests_total",) in before
+    assert all(after[series] >= count for series, count in before.items())
 
 
 def test_a_check_takes_no_label(daemon, client):
