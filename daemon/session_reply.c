@@ -302,7 +302,7 @@ void session_reply_result(struct session *session, uint32_t id, const struct ses
         wire_put_result(out, id);
         result->put(out, result->data);
     }
-    finish_reply(session, id, mark);
+    session_finish_reply(session, id, mark);
 }
 
 void session_reply_query(struct session *session, uint32_t id, const char *method)

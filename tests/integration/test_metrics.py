@@ -391,22 +391,40 @@ def test_origins_beyond_the_limit_are_summed_and_counters_only_grow(start_daemon
         assert now == {**named, "other": turn * (4 - most)}
 
 
-def test_a_reload_resets_nothing(daemon, nginx, client):
-    client.fetch(nginx.url("/text"))
-    client.refused("ftp://a/")
+def counters(daemon):
+    text = curl(daemon)
+    names = re.findall(r"^# TYPE (\S+) (?:counter|histogram)$", text, re.M)
+    return {(each.name, *each.labels.items()): each.value for each in parse(text)
+            if re.sub("_(bucket|sum|count)$", "", each.name) in names}
 
-    def counters():
-        text = curl(daemon)
-        names = re.findall(r"^# TYPE (\S+) (?:counter|histogram)$", text, re.M)
-        return {(each.name, *each.labels.items()): each.value for each in parse(text)
-                if re.sub("_(bucket|sum|count)$", "", each.name) in names}
 
-    before = counters()
+def reload(daemon, change):
+    daemon.config.write_text(change(daemon.config.read_text()))
     daemon.signal(signal.SIGHUP)
-    daemon.await_line("SIGHUP|reload")
-    after = counters()
+    daemon.await_line("reload: ")
+
+
+def test_a_reload_resets_nothing_and_takes_no_label_away(start_daemon):
+    daemon = start_daemon({"metrics": {"origins": 1}})
+    client = daemon.client()
+    urls = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
+
+    def ask():
+        for url in urls:
+            client.refused(url + "/")
+        return {each.labels["origin"]: each.value for each in scrape(daemon)
+                if each.name == "fetchpool_origin_requests_total"}
+
+    assert ask() == {urls[0]: 1, "other": 1}
+    before = counters(daemon)
+    reload(daemon, lambda text: text.replace("origins = 1", "origins = 2"))
+    after = counters(daemon)
     assert before.keys() == after.keys() and ("fetchpool_requests_total",) in before
     assert all(after[series] >= count for series, count in before.items())
+    assert ask() == {urls[0]: 2, urls[1]: 1, "other": 1}
+    daemon.lines.clear()
+    reload(daemon, lambda text: text.replace("origins = 2", "origins = 0"))
+    assert ask() == {urls[0]: 3, urls[1]: 2, "other": 1}
 
 
 def test_a_check_takes_no_label(daemon, client):
