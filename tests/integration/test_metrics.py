@@ -112,20 +112,48 @@ def test_without_a_version_the_text_comes_bare_and_the_next_line_is_read(daemon)
     assert value(parse(text[:-len("pong\n")]), "fetchpool_clients") == 1
 
 
-def test_prometheus_can_come_through_socat_at_a_port(daemon):
-    port = free_port()
-    bridge = subprocess.Popen(["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork",
-                               f"UNIX-CONNECT:{daemon.path}"])
+@contextlib.contextmanager
+def running(*command):
+    process = subprocess.Popen([*map(str, command)], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        def text():
-            done = subprocess.run(["curl", "-sSf", f"http://127.0.0.1:{port}/metrics"],
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                  timeout=scaled(10))
-            return done.stdout.decode()
-        eventually(lambda: "fetchpool_build_info{" in text(), 10, "no metrics through socat")
+        yield
     finally:
-        bridge.terminate()
-        bridge.wait(scaled(10))
+        process.terminate()
+        process.wait(scaled(10))
+
+
+@pytest.mark.deadline(60)
+def test_a_real_prometheus_scrapes_through_socat_and_takes_the_alerts(daemon, tmp_path):
+    port, web = free_port(), free_port()
+    config = {
+        "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms"},
+        "rule_files": [str(ROOT / "systemd" / "fetchpool-alerts.yml")],
+        "scrape_configs": [{"job_name": "fetchpool",
+                            "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]}
+    path = tmp_path / "prometheus.yml"
+    path.write_text(json.dumps(config))
+
+    def asked(query):
+        done = subprocess.run(["curl", "-sS", f"http://127.0.0.1:{web}/api/v1/{query}"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=scaled(10))
+        return json.loads(done.stdout)["data"] if done.returncode == 0 and done.stdout[:1] == b"{" \
+            else None
+
+    def is_up():
+        data = asked("query?query=fetchpool_clients_accepted_total")
+        return data and data["result"] and int(data["result"][0]["value"][1]) >= 3
+
+    with running("socat", f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork",
+                 f"UNIX-CONNECT:{daemon.path}"), \
+         running("prometheus", f"--config.file={path}", f"--storage.tsdb.path={tmp_path / 'data'}",
+                 f"--web.listen-address=127.0.0.1:{web}", "--log.level=error"):
+        eventually(is_up, 30, "Prometheus has scraped it three times")
+        groups = asked("rules")["groups"]
+        assert [rule["name"] for rule in groups[0]["rules"]] == [
+            "FetchpoolDown", "FetchpoolErrors", "FetchpoolSaturated"]
+        assert all(rule["health"] in ("ok", "unknown") for rule in groups[0]["rules"])
+        assert asked("query?query=up")["result"][0]["value"][1] == "1"
 
 
 # ---- What is not answered with it ----------------------------------------------------------------
