@@ -76,7 +76,7 @@ examples() {
     tests/support/examples.sh
 }
 
-check 'packages' tests/setup.sh build demo test || exit 1
+check 'needed packages' tests/setup.sh build demo test || exit 1
 if check 'build: release' build release; then
     check 'unit tests: release' unit_tests release
     check 'examples' examples
@@ -87,6 +87,7 @@ if check 'build: asan' build asan; then
     check 'integration tests: asan' integration_twice asan 1 -m 'not long' "$@"
 fi
 check 'installation' tests/support/install.sh
+check 'units' tests/support/units.sh
 check 'no include points upward' tests/check-includes.sh
 check 'layout' layout
 check 'clang-tidy' tidy

@@ -76,10 +76,6 @@ for program in fetchpool fetchpoold; do
         stage_die "bash does not complete $program"
 done
 echo "ok: completion"
-grep -q "^ExecStart=$prefix/bin/fetchpoold" "$prefix/lib/systemd/system/fetchpoold.service" ||
-    stage_die "the service does not start the installed daemon"
-[ -f "$prefix/lib/systemd/system/fetchpoold.socket" ] || stage_die "the socket unit is missing"
-echo "ok: units"
 for file in fetchpool-dashboard.json fetchpool-alerts.yml; do
     [ -s "$prefix/share/fetchpool/$file" ] || stage_die "$file is missing"
 done
