@@ -18,6 +18,7 @@
 #include "options.h"
 #include "policy.h"
 #include "server.h"
+#include "supervisor.h"
 
 /*
  * Descriptors 0 to 2 that whoever started us has closed: the next ones opened would get their
@@ -107,6 +108,8 @@ int main(int argc, char **argv)
     status = EXIT_FAILURE;
     if (read_config(&config, &options, &path) == 0)
         status = options.is_check ? check(&config, path) : run(&config, &options);
+    if (status != EXIT_SUCCESS && !options.is_check)
+        supervisor_put_off_failure();
     free(path);
     config_finish(&config);
     return status;

@@ -5,11 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
 /* How often the status is looked at. */
 #define STATUS_MS 2000
+
+/* How long a daemon that could not start is there nevertheless. */
+#define FAILURE_S 1
 
 #define US_PER_MS 1000
 
@@ -72,4 +76,10 @@ void supervisor_say_stopping(struct supervisor *supervisor, uint64_t most_ms)
 {
     sd_notifyf(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu", (unsigned long long)most_ms * US_PER_MS);
     say_status(supervisor);
+}
+
+void supervisor_put_off_failure(void)
+{
+    if (getenv("NOTIFY_SOCKET"))
+        sleep(FAILURE_S);
 }

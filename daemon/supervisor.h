@@ -38,3 +38,10 @@ void supervisor_say_reloading(struct supervisor *supervisor);
 
 /* It ends, and may need so long for it, whatever the unit's TimeoutStopSec= says. */
 void supervisor_say_stopping(struct supervisor *supervisor, uint64_t most_ms);
+
+/*
+ * The daemon could not start, and is about to end. systemd will start it again at once, as after a
+ * crash, and as long as it takes: so that it does not do so all the time, this sleeps for a second
+ * where systemd listens. A signal ends it.
+ */
+void supervisor_put_off_failure(void);

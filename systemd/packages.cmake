@@ -85,6 +85,8 @@ string(REPLACE "\n" "\n " LICENSE_PARAGRAPHS " ${LICENSE_PARAGRAPHS}")
 configure_file(systemd/debian/copyright.in ${MADE}/copyright @ONLY)
 configure_file(systemd/debian/changelog.in ${MADE}/changelog.Debian @ONLY)
 file(WRITE ${MADE}/shlibs "libfetchpool ${PROJECT_VERSION_MAJOR} libfetchpool0 (>= ${PROJECT_VERSION})\n")
+install(FILES ${SCRIPTS}/logrotate RENAME fetchpoold DESTINATION /etc/logrotate.d
+        COMPONENT fetchpoold EXCLUDE_FROM_ALL)
 foreach(component ${CPACK_COMPONENTS_ALL})
     string(TOUPPER ${component} COMPONENT)
     set(CPACK_DEBIAN_${COMPONENT}_PACKAGE_NAME ${component})

@@ -88,6 +88,9 @@ if check 'build: asan' build asan; then
 fi
 check 'installation' tests/support/install.sh
 check 'units' tests/support/units.sh
+if check 'packages' tests/booted/packages.sh; then
+    check 'booted system' tests/booted/run.sh
+fi
 check 'no include points upward' tests/check-includes.sh
 check 'layout' layout
 check 'clang-tidy' tidy
