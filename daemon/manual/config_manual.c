@@ -74,7 +74,8 @@ static const char foot[] = "# EXAMPLE\n\n"
                            "credentials = https://api.example.com\n"
                            "```\n\n"
                            "# SEE ALSO\n\n"
-                           "*fetchpoold*(8), *fetchpool*(1), *libfetchpool*(3)\n";
+                           "*fetchpoold*(8), *fetchpool*(1), *libfetchpool*(3), "
+                           "*fetchpool-protocol*(7)\n";
 
 /* scdoc reads '_' between words, '*', '\\' and a leading '.' as its own. */
 static void put_escaped(const char *text)

@@ -60,7 +60,7 @@ global=$(nm --defined-only --extern-only "$libraries/libfetchpool.a" | awk 'NF =
 if ldd "$prefix/bin/fetchpool" | grep -q libcurl; then stage_die "the command loads libcurl"; fi
 echo "ok: only fetchpool_* is exported, the command does not load libcurl"
 
-for page in man1/fetchpool.1 man3/libfetchpool.3 man5/fetchpool.conf.5 man8/fetchpoold.8; do
+for page in man1/fetchpool.1 man3/libfetchpool.3 man5/fetchpool.conf.5 man7/fetchpool-protocol.7 man8/fetchpoold.8; do
     [ -s "$prefix/share/man/$page" ] || stage_die "$page is missing"
 done
 for page in "$prefix"/share/man/man*/*; do
