@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "character.h"
+#include "fetchpool_wire.h"
 #include "value.h"
 
 /* Room for any number. */
@@ -20,24 +21,10 @@
 
 /* ---- Text ------------------------------------------------------------------------------------ */
 
-/* U+0080 to U+009F. */
-static bool is_wide_control(const unsigned char *at, size_t length)
-{
-    return length > 1 && at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0;
-}
-
-static bool is_control(unsigned char byte)
-{
-    return byte < 0x20 || byte == 0x7f;
-}
-
-/* Bytes of the UTF-8 sequence that begins here; 0 for none. */
+/* Bytes of the character that begins here; 0 for none. */
 static size_t sequence_length(const char *bytes, size_t length)
 {
-    const unsigned char *at = (const unsigned char *)bytes;
-    if (is_control(at[0]))
-        return 1;
-    return is_wide_control(at, length) ? 2 : character_length(bytes, length);
+    return wire_utf8_length((struct wire_str){bytes, length});
 }
 
 /* How many of the bytes are whole UTF-8 sequences, from the first on. */
@@ -53,15 +40,15 @@ static size_t text_length(const char *bytes, size_t length)
     return at;
 }
 
+/* One character. What may not be shown is below U+00A0, where UTF-8's last byte is its number. */
 static void put_escaped(struct buffer *out, const char *bytes, size_t length)
 {
-    const unsigned char *at = (const unsigned char *)bytes;
-    if (length == 1 && strchr("\"\\", at[0]) && at[0])
-        buffer_append_format(out, "\\%c", at[0]);
-    else if (at[0] == '\n' || at[0] == '\r' || at[0] == '\t')
-        buffer_append_format(out, "\\%c", at[0] == '\n' ? 'n' : at[0] == '\r' ? 'r' : 't');
-    else if (is_control(at[0]) || is_wide_control(at, length))
-        buffer_append_format(out, "\\u%04x", at[length - 1]); /* the same number in UTF-8's tail */
+    if (length == 1 && (*bytes == '"' || *bytes == '\\'))
+        buffer_append_format(out, "\\%c", *bytes);
+    else if (*bytes == '\n' || *bytes == '\r' || *bytes == '\t')
+        buffer_append_format(out, "\\%c", *bytes == '\n' ? 'n' : *bytes == '\r' ? 'r' : 't');
+    else if (character_length(bytes, length) == 0)
+        buffer_append_format(out, "\\u%04x", (unsigned char)bytes[length - 1]);
     else
         buffer_append(out, bytes, length);
 }

@@ -3,24 +3,17 @@
 
 #include <stdbool.h>
 
-static bool is_between(unsigned char byte, unsigned char least, unsigned char most)
+#include "fetchpool_wire.h"
+
+static bool is_control(const unsigned char *at, size_t length)
 {
-    return byte >= least && byte <= most;
+    if (length == 1)
+        return at[0] < 0x20 || at[0] == 0x7f;
+    return length == 2 && at[0] == 0xc2 && at[1] < 0xa0;
 }
 
 size_t character_length(const char *bytes, size_t length)
 {
-    const unsigned char *at = (const unsigned char *)bytes;
-    size_t count = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    unsigned char least = at[0] == 0xc2 || at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned char most = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
-    if (count == 1)
-        return is_between(at[0], 0x20, 0x7e) ? 1 : 0;
-    if (!is_between(at[0], 0xc2, 0xf4) || count > length || !is_between(at[1], least, most))
-        return 0;
-    for (size_t i = 2; i < count; i++) {
-        if (!is_between(at[i], 0x80, 0xbf))
-            return 0;
-    }
-    return count;
+    size_t count = wire_utf8_length((struct wire_str){bytes, length});
+    return is_control((const unsigned char *)bytes, count) ? 0 : count;
 }
