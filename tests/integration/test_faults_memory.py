@@ -289,10 +289,12 @@ class Start(Daemon):
 @pytest.mark.long
 @pytest.mark.deadline(300)
 @pytest.mark.parametrize("owners", [(OURS,), (CURL, MSGPACK, INIH)], ids=["ours", "libraries"])
-def test_r1_a_start_without_memory_fails_with_a_word_or_serves(shims, nginx, authority, owners):
+def test_r1_a_start_without_memory_fails_with_a_word_or_serves(shims, nginx, authority, owners,
+                                                              tmp_path):
     """Without libuv, which ends the process where it has no memory for its table of descriptors."""
     shim = shims(owners)
-    config = {"tls": {"ca_file": authority.pem}, "proxy": {"allow_client": "yes"}}
+    config = {"tls": {"ca_file": authority.pem}, "proxy": {"allow_client": "yes"},
+              "daemon": {"access_log": tmp_path / "access.log"}}
     ended = 0
     for number in shim.each():
         daemon = Start(config, more_environment=shim.environment)
