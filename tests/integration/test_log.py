@@ -115,6 +115,19 @@ def test_r7_a_stuck_reader_does_not_keep_the_daemon_from_its_end(start_daemon, n
     assert 0.4 < watch.seconds < scaled(2)
 
 
+def test_r7_nor_does_one_of_the_access_log_or_one_that_never_came(start_daemon, nginx, access):
+    """A FIFO that nobody has opened."""
+    os.mkfifo(access.path)
+    daemon = start_daemon({"daemon": {"log_buffer": "32KiB", "access_log": access.path}})
+    fetch_many(daemon, nginx.url("/text"), 1000)
+    assert daemon.stats()["access_lines_dropped"] > 0
+    daemon.close_clients()
+    with Stopwatch() as watch:
+        assert daemon.stop(5) == 0
+    assert 0.4 < watch.seconds < scaled(2)
+    assert "stopped: " in daemon.lines[-1]
+
+
 def test_what_waits_to_be_written_at_the_end_is_written(start_daemon, nginx):
     daemon = start_daemon({"daemon": {"log_buffer": "1MiB"}})
     with daemon.unread():
