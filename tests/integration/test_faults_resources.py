@@ -34,7 +34,8 @@ def start(start_daemon):
     def start(**limits):
         daemon = start_daemon({"timeouts": {"queue": "2s"},
                                "limits": {"requests_per_client": "1000", **limits}},
-                              wrapper=["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"])
+                              wrapper=["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"],
+                              log_level="info")  # of thousands of lines some would be lost
         open_to_all(daemon)
         return daemon
 
