@@ -185,7 +185,7 @@ const struct config_key config_keys[] = {
     {"metrics", "origins", CONFIG_COUNT, AT(metrics_origins), "100", 0, 1000,
      "Origins that have series of their own in the metrics (GET /metrics): the first that are "
      "asked for. They keep them until the daemon ends, so that no counter goes back; a lower "
-     "number at a reload takes none away. All others are summed under origin=\"other\". 0: all are."},
+     "number at a reload takes none away. The others are summed under origin=\"other\". 0: all."},
 };
 
 const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];

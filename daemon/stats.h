@@ -33,7 +33,7 @@
     X(bytes_from_origins, "received_bytes_total", "Body bytes received from origins.")             \
     X(bytes_to_origins, "sent_bytes_total", "Body bytes sent to origins.")                         \
     X(clients_accepted, "clients_accepted_total", "Client connections accepted.")                  \
-    X(messages_broken, "messages_broken_total", "Client connections closed for what they sent.") \
+    X(messages_broken, "messages_broken_total", "Client connections closed for what they sent.")   \
     X(log_lines_dropped, "log_lines_dropped_total",                                                \
       "Lines of the log that were lost: they were not read in time.")                              \
     X(access_lines_dropped, "access_lines_dropped_total", "The same of the access log.")
