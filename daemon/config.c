@@ -171,8 +171,8 @@ const struct config_key config_keys[] = {
      "which holds up everybody: about 0.4 ms for each KiB."},
 
     {"tls", "ca_file", CONFIG_PEM_FILE, AT(ca_file), NULL, 0, 0,
-     "Certificates of the authorities to trust, as a PEM file. Default: the system's. What it holds "
-     "is read again after a reload, for connections that are opened then, and once a day."},
+     "Certificates of the authorities to trust, as a PEM file. Default: the system's. What it "
+     "holds is read again after a reload, for connections that are opened then, and once a day."},
     {"tls", "allow_insecure", CONFIG_BOOLEAN, AT(allow_insecure), "no", 0, 0,
      "Whether a client may ask not to verify certificates."},
 
