@@ -1,5 +1,5 @@
-"""What the checks of a booted system share: its services, its users, its clients, and a list of checks
-each of which ends as a line of the report.
+"""What the checks of a booted system share: its services, its users, its clients, and a list of
+checks each of which ends as a line of the report.
 
     @check("what must hold")
     def _():
@@ -20,6 +20,7 @@ import urllib.request
 SOCKET = "/run/fetchpool/fetchpool.sock"
 CONFIGURATION = pathlib.Path("/etc/fetchpool/fetchpool.conf")
 HERE = pathlib.Path(__file__).parent
+STEADY = "/usr/local/bin/steady"
 SERVICE, DOOR = "fetchpoold.service", "fetchpoold.socket"
 
 checks = []
@@ -52,7 +53,8 @@ def report(path):
                 note = str(error) if isinstance(error, Unexpected) else traceback.format_exc()
                 outcome = "FAILED"
             note = f": {note.rstrip()}" if note else ""
-            print(f"{outcome} {time.monotonic() - since:5.1f} s  {what}{note}", file=lines, flush=True)
+            took = time.monotonic() - since
+            print(f"{outcome} {took:5.1f} s  {what}{note}", file=lines, flush=True)
         print("done", file=lines)
 
 
@@ -68,7 +70,7 @@ def run(*command, user=None, seconds=60, **options):
 def must(*command, **options):
     """What it says, if it ends well."""
     done = run(*command, **options)
-    expect(done.returncode == 0, " ".join(map(str, command)), "ended with", done.returncode, done.stdout, done.stderr)
+    expect(done.returncode == 0, *command, "ended with", done.returncode, done.stdout, done.stderr)
     return done.stdout
 
 
@@ -96,7 +98,8 @@ def main_pid():
 
 def journal(since, *options):
     must("journalctl", "--sync")
-    return must("journalctl", f"--since=@{since:.3f}", "--no-pager", "--output=cat", *options, f"--unit={SERVICE}")
+    return must("journalctl", f"--since=@{since:.3f}", "--no-pager", "--output=cat", *options,
+                f"--unit={SERVICE}")
 
 
 def drop_in(unit, text):
@@ -143,15 +146,16 @@ class Load:
 
     def __init__(self, port=8080):
         self.base = f"http://127.0.0.1:{port}"
-        self.origin = subprocess.Popen(["python3", HERE / "origin.py", str(port)], stdout=subprocess.PIPE)
+        self.origin = subprocess.Popen(["python3", HERE / "origin.py", str(port)],
+                                       stdout=subprocess.PIPE)
         self.origin.stdout.readline()
         self.until = pathlib.Path("/run/load-ends")
         self.until.unlink(missing_ok=True)
-        steady = "/usr/local/bin/steady"
-        commands = [[steady, self.base, self.until, "110", "8"], [steady, self.base, self.until, "90", "0"],
-                    *([HERE / "shell_client.sh", self.base, self.until, f"shell-{number}"] for number in range(3))]
+        shell = HERE / "shell_client.sh"
+        commands = [[STEADY, self.base, self.until, 110, 8], [STEADY, self.base, self.until, 90, 0],
+                    *([shell, self.base, self.until, f"shell-{number}"] for number in range(3))]
         self.since = time.monotonic()
-        self.clients = [subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+        self.clients = [subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True)
                         for command in commands]
 
     def account(self):

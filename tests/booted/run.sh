@@ -8,6 +8,9 @@
 # Where a container cannot run, it says so loudly and does not fail.
 set -eu
 
+# shellcheck disable=SC2093 # what follows is for root
+[ "$(id -u)" = 0 ] || ! sudo -n true 2>/dev/null || exec sudo -n "$0" "$@"
+
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 LONGEST_S=400 # of all checks; with processors to themselves they take a third of that

@@ -63,7 +63,8 @@ def try_programs(build, daemon, configuration):
         path = os.path.join(directory, "fetchpool.conf")
         with open(path, "w") as file:
             file.write(configuration)
-        there = {"/etc/fetchpool/fetchpool.conf": path, SOCKET_DIRECTORY + "/fetchpool.sock": directory + "/s"}
+        there = {"/etc/fetchpool/fetchpool.conf": path,
+                 SOCKET_DIRECTORY + "/fetchpool.sock": directory + "/s"}
         container = daemon["containers"][0]
         process = subprocess.Popen([os.path.join(build, container["command"][0]),
                                     *(there.get(word, word) for word in container["command"][1:])],
