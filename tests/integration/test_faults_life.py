@@ -81,7 +81,7 @@ def test_l1_what_runs_at_a_stop_finishes_and_the_rest_was_not_sent(start_daemon,
     assert daemon.wait() == 0
     fates = tokens.stop()
     came = arrivals(nginx, tag, len(fates.succeeded()))
-    assert SANITIZED or rate > 200, f"only {rate:.0f} requests a second"  # thousands, where it is quiet
+    assert SANITIZED or rate >= 1000, f"only {rate:.0f} requests a second"
     assert len(fates) >= 8
     assert {token: fate for token, fate in fates.items() if not in_class_not_sent(fate)} == {}
     assert came == collections.Counter(fates.succeeded())
