@@ -489,6 +489,29 @@ def test_a_descriptor_of_systemds_that_is_no_listening_socket_is_refused(directo
     assert "one listening Unix stream socket is expected" in done.stderr
 
 
+def start_in_vain(directory):
+    """A daemon that cannot start, and that systemd would start again."""
+    path = directory / "fetchpool.conf"
+    path.write_text("[moon]\n")
+    return subprocess.Popen([FETCHPOOLD, "--config", path], stderr=subprocess.PIPE,
+                            env=environment(directory, NOTIFY_SOCKET="/nonexistent"))
+
+
+def test_what_cannot_start_under_systemd_says_so_at_once_and_ends_a_second_later(directory):
+    with Stopwatch() as watch, start_in_vain(directory) as daemon:
+        assert b"moon" in daemon.stderr.readline()
+        assert daemon.poll() is None
+        assert daemon.wait(scaled(10)) == 1
+    assert watch.seconds >= 1
+
+
+def test_what_cannot_start_under_systemd_can_be_stopped_at_once(directory):
+    with start_in_vain(directory) as daemon:
+        daemon.stderr.readline()
+        daemon.terminate()
+        assert daemon.wait(scaled(10)) == -signal.SIGTERM
+
+
 # ---- The log -------------------------------------------------------------------------------------
 
 def test_the_start_line_says_version_libcurl_socket_and_pool(daemon):
