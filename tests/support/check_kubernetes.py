@@ -48,6 +48,14 @@ def check_daemon(daemons):
         assert pod["containers"][0][probe]["timeoutSeconds"] > int(command[2]), f"{probe} is cut off"
 
 
+def check_metrics(pod, configuration):
+    """Who stands behind the port must be the user who may fetch nothing."""
+    metrics = next(each for each in pod["containers"] if each["name"] == "metrics")
+    user = metrics["securityContext"]["runAsUser"]
+    policy = configuration[configuration.index('[policy "metrics"]'):].splitlines()
+    assert policy[1:3] == [f"users = {user}", "allow = none"], policy
+
+
 def check_consumer(pod, daemon):
     user = daemon["securityContext"]
     owner = next(each["value"] for each in pod["containers"][0]["env"]
@@ -87,7 +95,9 @@ def main():
     check_daemon(documents["DaemonSet"])
     daemon = documents["DaemonSet"]["spec"]["template"]["spec"]
     check_consumer(documents["Pod"]["spec"], daemon)
-    try_programs(build, daemon, documents["ConfigMap"]["data"]["fetchpool.conf"])
+    configuration = documents["ConfigMap"]["data"]["fetchpool.conf"]
+    check_metrics(daemon, configuration)
+    try_programs(build, daemon, configuration)
     print("ok: the manifest for Kubernetes, its configuration, command and probe")
 
 
