@@ -27,7 +27,7 @@ NAMES = ["fetchpoold", "fetchpool", "libfetchpool0", "libfetchpool-dev"]
 POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 RESTARTS = 100
 STARTS_IN_VAIN = 20
-LEAST_RATE = 50  # a second: they ask 200 times, where the processors are not busy otherwise
+LEAST_RATE = 100  # a second: 200 and more where the processors are not busy otherwise
 
 
 def install(release):

@@ -152,7 +152,7 @@ class Load:
         self.until = pathlib.Path("/run/load-ends")
         self.until.unlink(missing_ok=True)
         shell = HERE / "shell_client.sh"
-        commands = [[STEADY, self.base, self.until, 110, 8], [STEADY, self.base, self.until, 90, 0],
+        commands = [[STEADY, self.base, self.until, 140, 12], [STEADY, self.base, self.until, 100, 0],
                     *([shell, self.base, self.until, f"shell-{number}"] for number in range(3))]
         self.since = time.monotonic()
         self.clients = [subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True)
@@ -168,13 +168,14 @@ class Load:
     def finish(self):
         """(how many were sent, the lines of those that failed, the slowest one's ms)"""
         self.until.touch()
+        lasted = time.monotonic() - self.since
         sent, slowest, failures = 0, 0, []
         for client in self.clients:
             *lines, last = client.communicate(timeout=60)[0].splitlines()
             failures += lines
             sent += int(last.split()[0])
             slowest = max(slowest, int(last.split()[2]))
-        self.rate = sent / (time.monotonic() - self.since)
+        self.rate = sent / lasted
         self.seen = self.account()
         self.origin.kill()
         self.origin.communicate()
