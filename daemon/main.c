@@ -1,22 +1,18 @@
 /*
  * main: what fetchpoold does, in order. The command line is read in options, the configuration in
- * config; server runs.
+ * config; server runs, or check says what it would run with.
  */
 #include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "access.h"
+#include "check.h"
 #include "config.h"
-#include "config_show.h"
-#include "credential.h"
 #include "listener.h"
 #include "log.h"
 #include "options.h"
-#include "policy.h"
 #include "server.h"
 #include "supervisor.h"
 
@@ -53,27 +49,6 @@ static int read_config(struct config *config, const struct options *options, cha
     return 0;
 }
 
-/* Prints all that is in force, if a daemon could start with it. */
-static int check(const struct config *config, const char *path)
-{
-    struct credential_table *credentials;
-    struct wire_why why;
-    if (credential_table_read(&credentials, config, &why) < 0) {
-        log_write(LOG_LEVEL_ERROR, "%s", why.text);
-        return EXIT_FAILURE;
-    }
-    credential_table_destroy(credentials);
-    int result = config->access_log ? access_log_probe(config->access_log) : 0;
-    if (result < 0) {
-        log_write(LOG_LEVEL_ERROR, "[daemon] access_log %s: %s", config->access_log,
-                  strerror(-result));
-        return EXIT_FAILURE;
-    }
-    printf("; read from %s\n\n", *path ? path : "no file: every key has its default");
-    config_show(stdout, config, policy_built_in_networks());
-    return EXIT_SUCCESS;
-}
-
 static int run(struct config *config, const struct options *options)
 {
     char *preset = listener_default_path();
@@ -107,7 +82,7 @@ int main(int argc, char **argv)
     char *path = NULL;
     status = EXIT_FAILURE;
     if (read_config(&config, &options, &path) == 0)
-        status = options.is_check ? check(&config, path) : run(&config, &options);
+        status = options.is_check ? check_run(&config, path) : run(&config, &options);
     if (status != EXIT_SUCCESS && !options.is_check)
         supervisor_put_off_failure();
     free(path);

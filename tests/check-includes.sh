@@ -18,7 +18,7 @@ fetch
 report metrics warm
 session
 server
-options
+options check
 main
 '
 uv_rooms='stall memory_keeper listener conn pool transfer dispatch fetch warm loop_meter session server supervisor'
