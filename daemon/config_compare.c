@@ -64,6 +64,13 @@ static bool are_headers_equal(const struct config_origin *a, const struct config
     return true;
 }
 
+/* What is shown of them has names, for which somebody has to be asked. */
+static bool are_ids_equal(const struct config_ids *a, const struct config_ids *b)
+{
+    return a->count == b->count &&
+           (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof *a->items) == 0);
+}
+
 /* By what is shown of them: but for headers, and for proxies, whose passwords are not. */
 static bool are_equal(const void *a, const void *b, const struct config_key *key)
 {
@@ -71,6 +78,9 @@ static bool are_equal(const void *a, const void *b, const struct config_key *key
     bool has_one = true;
     if (key->type == CONFIG_HEADERS)
         return are_headers_equal(a, b);
+    if (key->type == CONFIG_USERS || key->type == CONFIG_GROUPS)
+        return are_ids_equal((const struct config_ids *)((const char *)a + key->offset),
+                             (const struct config_ids *)((const char *)b + key->offset));
     if (key->type == CONFIG_PROXY) {
         const char *text = *(char *const *)((const char *)a + key->offset);
         const char *text_other = *(char *const *)((const char *)b + key->offset);

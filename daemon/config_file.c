@@ -222,7 +222,11 @@ static int begin_origin(struct reading *reading, const char *name)
                     "%.100s: expected [" ORIGIN_FORM "] with scheme, host and, if need be, port, "
                     "and nothing behind them",
                     reading->lines.line);
-    struct config_origin *origin = config_origin_get(&reading->config, name);
+    struct wire_why why;
+    int result = config_origin_check(name, &why);
+    if (result == -EINVAL)
+        return fail(reading, -EINVAL, "%.100s: %s", reading->lines.line, why.text);
+    struct config_origin *origin = result == 0 ? config_origin_get(&reading->config, name) : NULL;
     if (!origin)
         return fail_memory(reading);
     reading->section = (struct section){"origin", config_origin_keys, config_origin_key_count,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config.h"
+#include "fetchpool_wire.h"
 
 #define CONFIG_KIB ((uint64_t)1 << 10)
 #define CONFIG_MIB ((uint64_t)1 << 20)
@@ -56,6 +57,8 @@ bool config_next_word(const char **text, char out_word[CONFIG_LINE_BYTES]);
 
 /* ---- Sections of origins and policies ------------------------------------------------------- */
 
+/* Is it an origin that can be asked? 0, -ENOMEM, or -EINVAL with the reason. */
+int config_origin_check(const char *name, struct wire_why *why);
 /* The one of this name, added if there is none. NULL: out of memory. */
 struct config_origin *config_origin_get(struct config *config, const char *name);
 void config_origin_finish(struct config_origin *origin);

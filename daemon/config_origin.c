@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "request_field.h"
+#include "url.h"
 
 #define OF(member) offsetof(struct config_origin, member)
 
@@ -31,6 +32,15 @@ _Static_assert(sizeof config_origin_keys / sizeof config_origin_keys[0] <= CONFI
                "is_given has room for each");
 
 /* ---- Sections ------------------------------------------------------------------------------- */
+
+int config_origin_check(const char *name, struct wire_why *why)
+{
+    struct url url;
+    int result = url_parse(&url, wire_str_of(name), CONFIG_LINE_BYTES, why);
+    if (result == 0)
+        url_finish(&url);
+    return result;
+}
 
 static struct config_origin *find(const struct config *config, const char *name)
 {

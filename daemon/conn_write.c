@@ -19,6 +19,7 @@
 
 struct buffer *conn_output(struct conn *conn)
 {
+    conn->out.limit = conn->shared->max_unread_bytes; /* a reload may have changed it */
     return &conn->out;
 }
 

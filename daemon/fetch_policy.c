@@ -124,7 +124,8 @@ static bool may_reach(void *ctx, const struct network_address *address, bool is_
 void fetch_explain_denial(struct fetch *fetch, struct wire_why *out_why)
 {
     struct policy_verdict verdict;
-    policy_ask_address(fetch->policy, &fetch->denied_address, &verdict);
+    if (policy_ask_address(fetch->policy, &fetch->denied_address, &verdict) != POLICY_DENIED)
+        verdict = (struct policy_verdict){POLICY_DENIED, "a policy that has changed meanwhile", 0};
     tell(fetch, &verdict);
     explain(fetch, &verdict, out_why);
 }

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 
 #include "log.h"
+#include "log_writer.h"
 #include "server_internal.h"
 
 /* How long after a failed accept the next one is tried. */
@@ -18,6 +19,10 @@
 
 /* How long the last answers may take to leave after everything has ended. */
 #define CLOSING_MS 2000
+
+/* What the end takes at most when nothing runs any more: the last answers, both logs, and a second
+ * for the rest. */
+#define AFTER_DRAIN_MS (CLOSING_MS + 2 * LOG_WRITER_FLUSH_MS + 1000)
 
 /* ---- Clients -------------------------------------------------------------------------------- */
 
@@ -144,7 +149,7 @@ void server_drain(struct server *server)
         return;
     log_write(LOG_LEVEL_NOTICE, "shutting down: %zu requests are running, up to %llu ms for them",
               server->sessions.in_flight, (unsigned long long)server->config->drain_timeout_ms);
-    supervisor_say_stopping(&server->supervisor, server->config->drain_timeout_ms + CLOSING_MS);
+    supervisor_say_stopping(&server->supervisor, server->config->drain_timeout_ms + AFTER_DRAIN_MS);
     if (server->has_client_waiting) /* libuv has taken it from the kernel: no other daemon can */
         accept_client(server);
     listener_close(server->listener);

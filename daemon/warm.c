@@ -25,7 +25,6 @@
 
 struct warm {
     const struct fetch_context *fetches;
-    const struct config *config;
     uv_timer_t timer;
     struct warm_origin *origins;
     size_t count;
@@ -185,28 +184,36 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
-/* 0, -ENOMEM, or -EINVAL with the reason. */
-static int meet_origin(struct warm_origin *origin, struct warm *warm,
-                       const struct config_origin *config, struct wire_why *why)
+/* As many as it may have are kept warm: look_after() sees to that. */
+static void warn_of_limit(const struct config_origin *wanted, const struct config *config)
 {
+    if (wanted->warm > config->connections_per_origin)
+        log_write(LOG_LEVEL_NOTICE,
+                  "[origin \"%s\"] warm is %llu, lowered to %llu: [pool] connections_per_origin",
+                  wanted->name, (unsigned long long)wanted->warm,
+                  (unsigned long long)config->connections_per_origin);
+}
+
+/* 0, -ENOMEM, or -EINVAL with the reason. */
+static int meet_origin(struct warm *warm, const struct config_origin *wanted,
+                       const struct config *config, struct wire_why *why)
+{
+    struct warm_origin *origin = &warm->origins[warm->count++];
+    struct wire_why reason;
     struct url url;
     char *text = NULL;
-    if (asprintf(&text, "%s%s", config->name, config->warm_path) < 0)
+    if (asprintf(&text, "%s%s", wanted->name, wanted->warm_path) < 0)
         return -ENOMEM;
-    int result = url_parse(&url, wire_str_of(text), warm->config->max_url_bytes, why);
+    int result = url_parse(&url, wire_str_of(text), config->max_url_bytes, &reason);
     if (result < 0) {
+        wire_why_set(why, "[origin \"%.120s\"] with its warm_path: %s", wanted->name, reason.text);
         free(text);
         return result;
     }
-    if (config->warm > warm->config->connections_per_origin)
-        log_write(LOG_LEVEL_NOTICE,
-                  "[origin \"%s\"] warm is %llu, lowered to %llu: [pool] "
-                  "connections_per_origin",
-                  config->name, (unsigned long long)config->warm,
-                  (unsigned long long)warm->config->connections_per_origin);
+    warn_of_limit(wanted, config);
     *origin = (struct warm_origin){
         .warm = warm,
-        .config = config,
+        .config = wanted,
         .url = text,
         .origin = origin_hold(warm->fetches->dispatch->origins, url.origin, url.host),
         .pause_ms = LEAST_PAUSE_MS,
@@ -215,13 +222,12 @@ static int meet_origin(struct warm_origin *origin, struct warm *warm,
     return origin->origin ? 0 : -ENOMEM;
 }
 
-static int meet_origins(struct warm *warm, struct wire_why *why)
+static int meet_origins(struct warm *warm, const struct config *config, struct wire_why *why)
 {
-    const struct config *config = warm->config;
     int result = 0;
     for (size_t i = 0; result == 0 && i < config->origin_count; i++) {
         if (config->origins[i].warm > 0)
-            result = meet_origin(&warm->origins[warm->count++], warm, &config->origins[i], why);
+            result = meet_origin(warm, &config->origins[i], config, why);
     }
     return result;
 }
@@ -247,9 +253,9 @@ int warm_open(struct warm **out_warm, uv_loop_t *loop, const struct fetch_contex
     struct warm *warm = calloc(1, sizeof *warm);
     if (!warm)
         return -ENOMEM;
-    *warm = (struct warm){.fetches = fetches, .config = config, .group = {.uid = WARM_UID}};
+    *warm = (struct warm){.fetches = fetches, .group = {.uid = WARM_UID}};
     warm->origins = calloc(config->origin_count + 1, sizeof *warm->origins);
-    int result = warm->origins ? meet_origins(warm, why) : -ENOMEM;
+    int result = warm->origins ? meet_origins(warm, config, why) : -ENOMEM;
     if (result < 0) {
         if (warm->origins)
             forget_origins(warm);

@@ -192,6 +192,24 @@ def test_limits_hold_at_once_for_clients_that_are_connected(start_daemon):
         assert len(client.fetch(origin.url())["body"]) == 2000
 
 
+def test_a_client_that_is_connected_gets_answers_as_large_as_are_allowed_now(start_daemon):
+    daemon = start_daemon({"limits": {"max_unread": "1MiB", "max_body": "1MiB"}})
+    with RawOrigin(serve(lambda request: response(body=b"x" * 8_000_000))) as origin:
+        client = daemon.client()
+        assert client.refused(origin.url()).code == 204
+        reload(daemon, limits={"max_unread": "64MiB", "max_body": "32MiB"})
+        assert len(client.fetch(origin.url())["body"]) == 8_000_000
+
+
+def test_a_warm_origin_that_is_none_is_refused_by_check_and_by_reload(start_daemon):
+    daemon = start_daemon()
+    rewrite(daemon, **{'origin "http://a:99999"': {"warm": "1"}})
+    line = r':\d+: \[origin "http://a:99999"\]: url cannot be understood'
+    assert re.search(line, daemons.run("--config", daemon.config, "--check").stderr)
+    with pytest.raises(Refused, match=line):
+        daemon.ask("reload")
+
+
 def test_the_log_level_is_the_files_unless_the_command_line_had_one(start_daemon):
     daemon = start_daemon({"daemon": {"log_level": "info"}}, log_level=None)
     daemon.client().refused("nonsense")
@@ -352,7 +370,7 @@ def test_systemd_hears_of_start_reload_and_end(start_daemon, told):
     assert "1 clients" in told.next("STATUS=serving: 1")
     client.close()
     daemon.signal(signal.SIGTERM)
-    assert "EXTEND_TIMEOUT_USEC=32000000" in told.next("STOPPING=1")
+    assert "EXTEND_TIMEOUT_USEC=43000000" in told.next("STOPPING=1")
     assert daemon.wait() == 0
 
 

@@ -311,6 +311,8 @@ static void what_is_wrong_in_an_origins_section_is_said_with_its_line(void **sta
 {
     (void)state;
     static const struct wrong cases[] = {
+        {"\n[origin \"http://a:99999\"]\nwarm = 1\n",
+         ":2: [origin \"http://a:99999\"]: url cannot be understood: Port number"},
         {SECTION "cold = 1\n",
          ":2: unknown key \"cold\" in [origin]; expected one of warm, warm_path, header"},
         {SECTION "warm = 1\nwarm = 2\n", ":3: [origin] warm is given twice"},
