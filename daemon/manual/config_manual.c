@@ -26,7 +26,8 @@ static const char head[] =
     "At *SIGHUP*, and when *fetchpool reload* asks for it, the daemon reads the file again, and "
     "the files of certificates and credentials with it. It takes all of it or, if anything is "
     "wrong, nothing, and says which keys have changed. What a client may ask for holds at once, "
-    "also for those that are connected; requests that wait are asked about again. Keys of which "
+    "also for those that are connected, but for *max\\_message* and *max\\_line*, which hold for "
+    "those that come; requests that wait are asked about again. Keys of which "
     "it is said here that they hold from the next start on stay as they were. The daemon serves "
     "nobody while it reads: names of users should not take long to look up.\n\n"
     "Sizes are in bytes, or have one of the suffixes KiB, MiB and GiB. Durations have one of the "
@@ -38,7 +39,7 @@ static const char origins[] =
     "scheme, host and, if it is not the scheme's own, port.\n\n"
     "A file that *header* names must be readable by the daemon's user, and should be by nobody "
     "else. If it cannot be read, the daemon does not start, and stays with what it has at SIGHUP; "
-    "*--check* does not read it. Line ends at its end do not count. These fields are not sent "
+    "so does *--check*. Line ends at its end do not count. These fields are not sent "
     "with TRACE, where a redirect of another origin leads here, or if the client brings a proxy, "
     "authorities or a server name of its own, or asks not to verify.\n\n";
 

@@ -255,7 +255,7 @@ static void every_key_has_a_place_and_a_name_of_its_own(void **state)
 
 /* inih cuts the names of sections at 49 bytes. */
 #define LONG_ORIGIN                                                                                \
-    "https://a-very-long-name-of-a-host-with-more-than-49-bytes.region-1.cloud.example.com:8443"
+    "https://a-very-long-name-of-a-host-with-more-than-49-bytes.region-1.cloud.example.com:844"
 
 static void origins_have_sections_of_their_own(void **state)
 {
