@@ -39,7 +39,7 @@ static const char origins[] =
     "scheme, host and, if it is not the scheme's own, port.\n\n"
     "A file that *header* names must be readable by the daemon's user, and should be by nobody "
     "else. If it cannot be read, the daemon does not start, and stays with what it has at SIGHUP; "
-    "so does *--check*. Line ends at its end do not count. These fields are not sent "
+    "*--check* says so, too. Line ends at its end do not count. These fields are not sent "
     "with TRACE, where a redirect of another origin leads here, or if the client brings a proxy, "
     "authorities or a server name of its own, or asks not to verify.\n\n";
 
