@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "log_ring.h"
@@ -67,6 +68,7 @@ static void *run(void *ctx)
     struct log_writer *writer = ctx;
     size_t length;
     uint64_t lost;
+    prctl(PR_SET_NAME, writer->setup.name); /* from outside it would be a file to write to */
     pthread_mutex_lock(&writer->lock);
     while (await_work(writer, &length, &lost)) {
         pthread_mutex_unlock(&writer->lock);
@@ -98,8 +100,6 @@ static int start_thread(struct log_writer *writer)
     result = pthread_create(&writer->thread, &attributes, run, writer);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
-    if (result == 0)
-        pthread_setname_np(writer->thread, writer->setup.name);
     return -result;
 }
 

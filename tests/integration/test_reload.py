@@ -24,6 +24,7 @@ def rewrite(daemon, /, **sections):
     text = daemon.config.read_text()
     authority = re.search(r"^ca_file = (.*)$", text, re.M)[1]
     sections.setdefault("tls", {}).setdefault("ca_file", authority)
+    sections["daemon"] = {"log_buffer": "4MiB", **sections.get("daemon", {})}
     write_config(daemon.config, sections)
 
 

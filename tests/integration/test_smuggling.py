@@ -650,16 +650,21 @@ def test_an_upload_of_a_wrong_length_is_no_part_of_another_request(route, alice_
     error = upload.refusal()
     assert error.code in (1, 208) and str(size) in error.message
     route.settle()
-    assert route.bob_asks() == route.bobs
-    assert_none_is_complete(route)
+    # The reset of a stream that had begun is left unsent by libcurl, and may cost its connection.
+    may_be_reset = isinstance(route, Http2) and error.code == 208
+    asked, bobs = route.bob_asks(), route.bobs
+    if may_be_reset:
+        asked, bobs = ([stream[1:] for stream in each] for each in (asked, bobs))
+    assert asked == bobs
+    assert_none_is_complete(route, most_connections=2 if may_be_reset else 1)
 
 
-def assert_none_is_complete(route):
+def assert_none_is_complete(route, most_connections=1):
     """A cut request has a connection for itself, and nothing comes behind it."""
     for connection in route.origin.connections:
         assert not any("/alice" in request.target for request in connection.requests)
     if isinstance(route, Http2):
-        assert len(route.origin.connections) == 1
+        assert len(route.origin.connections) <= most_connections
         assert all(dict(headers)[":path"] == "/bob" for _, headers, _ in route.origin.streams)
         return
     for connection in route.origin.connections:
