@@ -71,7 +71,14 @@ static bool are_ids_equal(const struct config_ids *a, const struct config_ids *b
            (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof *a->items) == 0);
 }
 
-/* By what is shown of them: but for headers, and for proxies, whose passwords are not. */
+static bool are_texts_equal(const void *a, const void *b, const struct config_key *key)
+{
+    const char *one = *(char *const *)((const char *)a + key->offset);
+    const char *other = *(char *const *)((const char *)b + key->offset);
+    return strcmp(one ? one : "", other ? other : "") == 0;
+}
+
+/* By what is shown of them: but for headers, and for texts that are not shown whole. */
 static bool are_equal(const void *a, const void *b, const struct config_key *key)
 {
     char one[CONFIG_SHOW_BYTES], other[CONFIG_SHOW_BYTES];
@@ -81,11 +88,8 @@ static bool are_equal(const void *a, const void *b, const struct config_key *key
     if (key->type == CONFIG_USERS || key->type == CONFIG_GROUPS)
         return are_ids_equal((const struct config_ids *)((const char *)a + key->offset),
                              (const struct config_ids *)((const char *)b + key->offset));
-    if (key->type == CONFIG_PROXY) {
-        const char *text = *(char *const *)((const char *)a + key->offset);
-        const char *text_other = *(char *const *)((const char *)b + key->offset);
-        return strcmp(text ? text : "", text_other ? text_other : "") == 0;
-    }
+    if (key->type == CONFIG_PROXY || key->type == CONFIG_PATH)
+        return are_texts_equal(a, b, key);
     for (size_t i = 0; has_one; i++) {
         has_one = config_show_item(one, sizeof one, a, key, i);
         bool has_other = config_show_item(other, sizeof other, b, key, i);
@@ -101,7 +105,7 @@ static void compare_key(struct comparing *comparing, const void *before, const v
     char one[CONFIG_SHOW_BYTES], other[CONFIG_SHOW_BYTES], what[CHANGE_BYTES];
     if (are_equal(before, after, key))
         return;
-    if (config_key_is_list(key)) {
+    if (config_key_is_list(key) || key->type == CONFIG_PATH) { /* whose query may be secret */
         snprintf(what, sizeof what, "%s: changed", key->name);
     } else {
         config_show_value(one, sizeof one, before, key);

@@ -3,8 +3,8 @@
 
 #include "config.h"
 
-/* Each is `[limits] max_body: 16MiB -> 64MiB`, or of a list or section that it was added, changed
- * or removed. What is secret is not in it. Owned. */
+/* Each is `[limits] max_body: 16MiB -> 64MiB`, or of a list, a section or the path of a URL that
+ * it was added, changed or removed. What is secret is not in it. Owned. */
 struct config_changes {
     char **taken; /* what can be changed while the daemon runs */
     size_t taken_count;

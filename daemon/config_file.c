@@ -17,9 +17,6 @@
 #include "config_value.h"
 #include "nearest.h"
 
-#define ORIGIN_FORM "origin \"https://HOST\""
-#define POLICY_FORM "policy \"NAME\""
-
 /* Whose keys the lines are about. */
 struct section {
     const char *name; /* as the table has it; NULL: none has begun */
@@ -63,29 +60,15 @@ static int fail_memory(struct reading *reading)
 
 /* ---- Names in sentences --------------------------------------------------------------------- */
 
-static void append_name(char *list, size_t size, const char *name)
+static const char *shown_line(const struct reading *reading)
 {
-    size_t length = strlen(list);
-    if (length < size)
-        snprintf(list + length, size - length, "%s%s", length ? ", " : "", name);
-}
-
-static void list_sections(char *out_list, size_t size)
-{
-    const char *last = "";
-    *out_list = '\0';
-    for (size_t i = 0; i < config_key_count; i++) {
-        if (strcmp(last, config_keys[i].section) != 0)
-            append_name(out_list, size, last = config_keys[i].section);
-    }
-    append_name(out_list, size, ORIGIN_FORM);
-    append_name(out_list, size, POLICY_FORM);
+    return config_unless_secret(reading->lines.line, "[(not shown)]");
 }
 
 static int fail_outside(struct reading *reading, const char *name)
 {
     char sections[160];
-    list_sections(sections, sizeof sections);
+    config_list_sections(sections, sizeof sections);
     return fail(reading, -EINVAL, "\"%.60s\" stands before any section; expected one of [%s]", name,
                 sections);
 }
@@ -120,7 +103,7 @@ static int fail_unknown_key(struct reading *reading, const char *name)
                     guess);
     for (size_t i = 0; i < section->key_count; i++) {
         if (strcmp(section->name, section->keys[i].section) == 0)
-            append_name(keys, sizeof keys, section->keys[i].name);
+            config_append_name(keys, sizeof keys, section->keys[i].name);
     }
     return fail(reading, -EINVAL, "unknown key \"%.60s\" in [%s]; expected one of %s", name,
                 section->name, keys);
@@ -160,10 +143,8 @@ static int take_value(struct reading *reading, const struct config_key *key, con
     case -ERANGE:
         return fail_range(reading, key, text);
     default:
-        if (key->type == CONFIG_PROXY && strchr(text, '@'))
-            text = "(not shown)"; /* it may hold a password */
-        return fail(reading, -EINVAL, "[%s] %s = %.60s: expected %s", key->section, key->name, text,
-                    config_type_description(key->type));
+        return fail(reading, -EINVAL, "[%s] %s = %.60s: expected %s", key->section, key->name,
+                    config_shown_value(key, text), config_type_description(key->type));
     }
 }
 
@@ -219,13 +200,13 @@ static int begin_origin(struct reading *reading, const char *name)
 {
     if (!config_value_is_origin(name))
         return fail(reading, -EINVAL,
-                    "%.100s: expected [" ORIGIN_FORM "] with scheme, host and, if need be, port, "
-                    "and nothing behind them",
-                    reading->lines.line);
+                    "%.100s: expected [" CONFIG_ORIGIN_FORM
+                    "] with scheme, host and, if need be, port, and nothing behind them",
+                    shown_line(reading));
     struct wire_why why;
     int result = config_origin_check(name, &why);
     if (result == -EINVAL)
-        return fail(reading, -EINVAL, "%.100s: %s", reading->lines.line, why.text);
+        return fail(reading, -EINVAL, "%.100s: %s", shown_line(reading), why.text);
     struct config_origin *origin = result == 0 ? config_origin_get(&reading->config, name) : NULL;
     if (!origin)
         return fail_memory(reading);
@@ -238,15 +219,15 @@ static int begin_policy(struct reading *reading, const char *name)
 {
     if (!config_policy_is_name(name))
         return fail(reading, -EINVAL,
-                    "%.100s: expected [" POLICY_FORM "] with a name of 1 to %d printable "
+                    "%.100s: expected [" CONFIG_POLICY_FORM "] with a name of 1 to %d printable "
                     "characters, and nothing behind it",
-                    reading->lines.line, CONFIG_POLICY_NAME_MOST_BYTES);
+                    shown_line(reading), CONFIG_POLICY_NAME_MOST_BYTES);
     struct config_policy *policy = config_policy_get(&reading->config, name);
     if (!policy)
         return fail_memory(reading);
     if (policy->line > 0)
         return fail(reading, -EINVAL, "[policy \"%s\"] is given twice; the first is in line %d",
-                    name, policy->line);
+                    config_unless_secret(name, "(not shown)"), policy->line);
     policy->line = reading->lines.number;
     reading->section = (struct section){"policy", config_policy_keys, config_policy_key_count,
                                         policy, policy->is_given};
@@ -269,6 +250,7 @@ static int fail_unknown_section(struct reading *reading, size_t length)
     const char *line = reading->lines.line;
     char sections[160], word[CONFIG_LINE_BYTES];
     snprintf(word, sizeof word, "%.*s", (int)length, line + 1);
+    line = shown_line(reading);
     struct nearest nearest = nearest_to(word);
     for (size_t i = 0; i < config_key_count; i++)
         nearest_offer(&nearest, config_keys[i].section);
@@ -276,10 +258,10 @@ static int fail_unknown_section(struct reading *reading, size_t length)
     nearest_offer(&nearest, "policy");
     if (nearest.name)
         return fail(reading, -EINVAL, "unknown section %.100s; did you mean [%s]?", line,
-                    strcmp(nearest.name, "origin") == 0   ? ORIGIN_FORM
-                    : strcmp(nearest.name, "policy") == 0 ? POLICY_FORM
+                    strcmp(nearest.name, "origin") == 0   ? CONFIG_ORIGIN_FORM
+                    : strcmp(nearest.name, "policy") == 0 ? CONFIG_POLICY_FORM
                                                           : nearest.name);
-    list_sections(sections, sizeof sections);
+    config_list_sections(sections, sizeof sections);
     return fail(reading, -EINVAL, "unknown section %.100s; expected one of %s", line, sections);
 }
 
@@ -301,7 +283,8 @@ static int begin_section(struct reading *reading)
         return 1;
     }
     if (section)
-        return fail(reading, -EINVAL, "%.100s: expected [%s] and nothing behind it", line, section);
+        return fail(reading, -EINVAL, "%.100s: expected [%s] and nothing behind it",
+                    shown_line(reading), section);
     return fail_unknown_section(reading, length);
 }
 
@@ -313,7 +296,8 @@ static int check_policies(struct reading *reading)
         const char *fault = config_policy_fault(policy);
         reading->lines.number = policy->line;
         if (fault)
-            fail(reading, -EINVAL, "[policy \"%s\"]: %s", policy->name, fault);
+            fail(reading, -EINVAL, "[policy \"%s\"]: %s",
+                 config_unless_secret(policy->name, "(not shown)"), fault);
     }
     return reading->result;
 }

@@ -34,6 +34,23 @@ void config_free_values(void *record, const struct config_key *keys, size_t coun
 const struct config_key *config_key_find(const struct config_key *keys, size_t count,
                                          const char *section, const char *name);
 
+/* ---- Sentences about what is wrong ---------------------------------------------------------- */
+
+#define CONFIG_ORIGIN_FORM "origin \"https://HOST\""
+#define CONFIG_POLICY_FORM "policy \"NAME\""
+
+/* To a list with commas. What finds no room is cut. */
+void config_append_name(char *list, size_t size, const char *name);
+
+/* All that there may be. */
+void config_list_sections(char *out_list, size_t size);
+
+/* What stands in brackets, or `otherwise` if it looks like a URL with a password or a token. */
+const char *config_unless_secret(const char *text, const char *otherwise);
+
+/* A value that its key does not take, as it may be repeated. */
+const char *config_shown_value(const struct config_key *key, const char *text);
+
 /* ---- Lists ---------------------------------------------------------------------------------- */
 
 /* Longest sentence about what is wrong with a value. */

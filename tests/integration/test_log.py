@@ -405,6 +405,44 @@ def test_a_wrong_proxy_of_the_configuration_is_not_shown_with_its_password(tmp_p
     assert done.returncode == 1 and "[proxy] url" in done.stderr and "hush" not in done.stderr
 
 
+CONFIGURED = "http://127.0.0.1:9"  # where nobody listens
+WRONG = [{"proxy": {"url": f"ftp://me:{HUSH}"}}, {"proxy": {"url": f"me:{HUSH}@proxy.test"}},
+         {f'proxy "http://me:{HUSH}@proxy.test"': {}},
+         {f'origin "{CONFIGURED}"': {"warm_path": f"x?k={HUSH}"}},
+         {f'origin "{CONFIGURED}"': {"header": HUSH}},
+         {f'origin "http://me:{HUSH}@127.0.0.1"': {}}, {f'origin "{CONFIGURED}/?k={HUSH}"': {}},
+         {f'orgin "http://me:{HUSH}@127.0.0.1"': {}}, {f"http://me:{HUSH}@127.0.0.1": {}},
+         {f'policy "http://me:{HUSH}@127.0.0.1"': {}}, {f"policy http://me:{HUSH}@127.0.0.1": {}}]
+
+
+def test_nor_does_a_line_about_a_reload_whatever_it_changes(start_daemon):
+    daemon = start_daemon()
+    for path in (f"/x?k={HUSH}1", f"/x?k={HUSH}2", f"/{HUSH}"):
+        for proxy in ("1", "2"):
+            write_config(daemon.config, {f'origin "{CONFIGURED}"': {"warm_path": path},
+                                         "proxy": {"url": f"http://me:{HUSH}{proxy}@127.0.0.1:9"}})
+            daemon.ask("reload")
+    daemon.stop()
+    changed = rf'^<5>reload: \[origin "{CONFIGURED}"\] warm_path: changed$'
+    assert len(daemon.lines_matching(changed)) == 2
+    assert not daemon.lines_matching(HUSH)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
+def test_nor_does_one_about_a_configuration_that_is_wrong(start_daemon, tmp_path, wrong):
+    daemon = start_daemon()
+    done = run("--config", write_config(tmp_path / "c", wrong), "--check")
+    assert done.returncode == 1 and done.stderr and HUSH not in done.stderr
+    write_config(daemon.config, wrong)
+    with pytest.raises(Refused) as refused:
+        daemon.ask("reload")
+    assert HUSH not in refused.value.message
+    daemon.signal(signal.SIGHUP)
+    daemon.await_line("^<3>reload: ")
+    daemon.stop()
+    assert not daemon.lines_matching(HUSH)
+
+
 # ---- The journal ---------------------------------------------------------------------------------
 
 @pytest.fixture

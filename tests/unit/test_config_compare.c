@@ -91,6 +91,13 @@ static void secrets_are_compared_and_not_shown(void **state)
           THESE("[proxy] url: http://u:***@p:1 -> http://u:***@p:1"));
     check("[origin \"http://a\"]\nheader = X: one\n", "[origin \"http://a\"]\nheader = X: two\n",
           THESE("[origin \"http://a\"] header: changed"), NONE);
+    check("[origin \"http://a\"]\nwarm_path = /x?token=one\n",
+          "[origin \"http://a\"]\nwarm_path = /x?token=two\n",
+          THESE("[origin \"http://a\"] warm_path: changed"), NONE);
+    check("[origin \"http://a\"]\n", "[origin \"http://a\"]\nwarm_path = /x?token=two\n",
+          THESE("[origin \"http://a\"] warm_path: changed"), NONE);
+    check("[origin \"http://a\"]\nwarm_path = /x?token=one\n",
+          "[origin \"http://A\"]\nwarm_path = /x?token=one\n", NONE, NONE);
 }
 
 static void sections_come_and_go(void **state)
