@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "character.h"
 #include "log.h"
 
 /* What a string may take in the line; it is cut there, and ends in an ellipsis then. */
@@ -47,10 +48,17 @@ static void append(struct line *line, const char *text)
     line->length += length;
 }
 
-/* How one character is written, and how many bytes of the text it has. */
+/* Control characters are those of one byte, and U+0080 to U+009F, whose second byte says which. */
+static void escape(struct wire_str character, char out_encoded[8])
+{
+    snprintf(out_encoded, 8, "\\u%04x", (unsigned char)character.data[character.length - 1]);
+}
+
+/* How one character is written, and how many bytes of the text it has. JSON wants no escape for
+ * those that steer terminals; people look at the file, too. */
 static size_t encode(struct wire_str text, char out_encoded[8])
 {
-    unsigned char first = (unsigned char)*text.data;
+    char first = *text.data;
     size_t length = wire_utf8_length(text);
     if (length == 0) {
         strcpy(out_encoded, REPLACEMENT);
@@ -58,8 +66,8 @@ static size_t encode(struct wire_str text, char out_encoded[8])
     }
     if (first == '"' || first == '\\') {
         snprintf(out_encoded, 8, "\\%c", first);
-    } else if (first < 0x20 || first == 0x7f) {
-        snprintf(out_encoded, 8, "\\u%04x", first);
+    } else if (character_length(text.data, length) == 0) {
+        escape((struct wire_str){text.data, length}, out_encoded);
     } else {
         memcpy(out_encoded, text.data, length);
         out_encoded[length] = '\0';

@@ -8,7 +8,8 @@
  * next line that is written says how many. Before, the line is written at once.
  *
  * A line of text is one write(2). One longer than LOG_LINE_BYTES is cut. Bytes that would end a
- * line or steer a terminal are written as '?': parts of a line may come from a client.
+ * line or steer a terminal, and those that are not UTF-8, are written as '?': parts of a line may
+ * come from a client.
  */
 #pragma once
 

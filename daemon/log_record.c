@@ -5,12 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What would end a line or steer a terminal. */
+#include "character.h"
+
+/* What would end a line or steer a terminal, and what is not UTF-8. */
 static void clean(char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+    for (size_t i = 0, count; i < length; i += count) {
+        count = character_length(text + i, length - i);
+        if (count == 0) {
             text[i] = '?';
+            count = 1;
+        }
     }
 }
 

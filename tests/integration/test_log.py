@@ -443,6 +443,23 @@ def test_nor_does_one_about_a_configuration_that_is_wrong(start_daemon, tmp_path
     assert not daemon.lines_matching(HUSH)
 
 
+# ---- What steers a terminal ----------------------------------------------------------------------
+
+def test_no_client_steers_the_terminal_of_who_reads_a_log(start_daemon, nginx, access):
+    """U+009B is to some terminals what ESC [ is to all."""
+    daemon = start_daemon({"daemon": {"access_log": access.path}})
+    client = daemon.client()
+    client.call("hello", {"client": "\u009b2J\u00e9", "version": "1"})
+    client.fetch(nginx.url("/text"), tag="A\u009b31mB\x1b[0m\u20ac")
+    (one,) = access.await_count(1)
+    assert (one["client"], one["tag"]) == ("\u009b2J\u00e9", "A\u009b31mB\x1b[0m\u20ac")
+    daemon.await_line(r"tag A\?\?31mB\?\[0m\u20ac: GET ")
+    daemon.stop()
+    written = "".join(daemon.lines) + access.path.read_text().replace("\n", "")
+    assert r"A\u009b31mB\u001b[0m" "\u20ac" in written
+    assert not re.search("[\0-\x1f\x7f-\x9f]", written)
+
+
 # ---- The journal ---------------------------------------------------------------------------------
 
 @pytest.fixture

@@ -96,6 +96,29 @@ static void what_is_no_utf_8_is_replaced_and_the_rest_is_kept(void **state)
     assert_tag("\xf4\x90\x80\x80", 4, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 
+static void assert_written(const char *tag, const char *words)
+{
+    struct access_entry entry = {.tag = wire_str_of(tag)};
+    char line[ACCESS_LINE_BYTES + 1];
+    line[access_print(line, &entry, &when)] = '\0';
+    if (!strstr(line, words))
+        fail_msg("no %s in %s", words, line);
+    assert_tag(tag, strlen(tag), tag); /* it says the same */
+}
+
+/* Whoever looks at the file does it on a terminal, and not through a parser. */
+static void what_steers_a_terminal_is_escaped(void **state)
+{
+    (void)state;
+    assert_written("\x1b[31m", "\"tag\":\"\\u001b[31m\"");
+    assert_written("\x7f", "\"tag\":\"\\u007f\"");
+    assert_written("A\xc2\x9b"
+                   "31mB",
+                   "\"tag\":\"A\\u009b31mB\"");
+    assert_written("\xc2\x80\xc2\x9f\xc2\xa0", "\"tag\":\"\\u0080\\u009f\xc2\xa0\"");
+    assert_written("\xc4\x9b", "\"tag\":\"\xc4\x9b\""); /* U+011B */
+}
+
 static void an_entry_of_the_longest_strings_fits_and_they_end_in_an_ellipsis(void **state)
 {
     (void)state;
@@ -161,6 +184,7 @@ int main(void)
         cmocka_unit_test(what_is_not_known_is_left_out),
         cmocka_unit_test(every_byte_makes_a_string_of_json),
         cmocka_unit_test(what_is_no_utf_8_is_replaced_and_the_rest_is_kept),
+        cmocka_unit_test(what_steers_a_terminal_is_escaped),
         cmocka_unit_test(an_entry_of_the_longest_strings_fits_and_they_end_in_an_ellipsis),
         cmocka_unit_test(of_a_url_so_much_is_shown_as_may_be),
     };
