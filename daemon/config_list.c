@@ -35,11 +35,17 @@ static int add_networks(struct network_list *networks, const char *text, char *o
     return result;
 }
 
+/* Its sentences say what they are about in quotation marks, which may be secret. */
 static int add_rule(struct url_rule_list *rules, const char *text, enum url_rule_use use,
-                    char *out_why)
+                    enum config_type type, char *out_why)
 {
     _Static_assert(URL_RULE_WHY_BYTES <= CONFIG_WHY_BYTES, "its sentences fit");
-    return url_rule_list_add(rules, text, use, out_why);
+    int result = url_rule_list_add(rules, text, use, out_why);
+    bool is_secret = type == CONFIG_PROXY_RULES || !config_unless_secret(text, NULL);
+    if (result == -EINVAL && is_secret && strchr(out_why, '"'))
+        snprintf(out_why, CONFIG_WHY_BYTES, "(not shown): expected %s",
+                 config_type_description(type));
+    return result;
 }
 
 static int add(void *record, const struct config_key *key, const char *text, char *out_why)
@@ -54,13 +60,13 @@ static int add(void *record, const struct config_key *key, const char *text, cha
     case CONFIG_NETWORKS:
         return add_networks(member, text, out_why);
     case CONFIG_ALLOW_RULES:
-        return add_rule(member, text, URL_RULE_ALLOWS, out_why);
+        return add_rule(member, text, URL_RULE_ALLOWS, key->type, out_why);
     case CONFIG_DENY_RULES:
-        return add_rule(member, text, URL_RULE_DENIES, out_why);
+        return add_rule(member, text, URL_RULE_DENIES, key->type, out_why);
     case CONFIG_PROXY_RULES:
-        return add_rule(member, text, URL_RULE_PROXY, out_why);
+        return add_rule(member, text, URL_RULE_PROXY, key->type, out_why);
     case CONFIG_ORIGIN_RULES:
-        return add_rule(member, text, URL_RULE_ORIGIN, out_why);
+        return add_rule(member, text, URL_RULE_ORIGIN, key->type, out_why);
     default:
         return -EINVAL;
     }

@@ -362,31 +362,6 @@ static void what_is_wrong_in_an_origins_section_is_said_with_its_line(void **sta
     load_all_bad(cases, COUNT(cases));
 }
 
-static void what_may_be_secret_is_not_in_the_sentence(void **state)
-{
-    (void)state;
-    static const struct wrong cases[] = {
-        {"[proxy]\nurl = ftp://user:SECRET\n", ":2: [proxy] url = (not shown): expected an http"},
-        {"[proxy]\nurl = user:SECRET@h\n", ":2: [proxy] url = (not shown): expected an http"},
-        {SECTION "warm_path = x?token=SECRET\n", ":2: [origin] warm_path = (not shown): expected"},
-        {SECTION "warm_path = /SECRET x\n", ":2: [origin] warm_path = (not shown): expected"},
-        {"[origin \"http://user:SECRET@h\"]\n", ":1: [(not shown)]: expected [origin \"https://H"},
-        {"[origin \"https://h/?token=SECRET\"]\n", ":1: [(not shown)]: expected [origin "},
-        {"[origin \"https://h/#token=SECRET\"]\n", ":1: [(not shown)]: expected [origin "},
-        {"[origin https://user:SECRET@h]\n", ":1: [(not shown)]: expected [origin "},
-        {"[orgin \"http://user:SECRET@h\"]\n",
-         ":1: unknown section [(not shown)]; did you mean [origin \"https://HOST\"]?"},
-        {"[http://user:SECRET@h]\n", ":1: unknown section [(not shown)]; expected one of daemon"},
-        {"[proxy \"http://user:SECRET@h\"]\n", ":1: [(not shown)]: expected [proxy] and nothing"},
-        {"[proxy] url = http://user:SECRET@h\n", ":1: [(not shown)]: expected [proxy] and nothing"},
-        {"[policy \"http://user:SECRET@h\"]\n", ":1: [policy \"(not shown)\"]: it holds for no"},
-        {"[policy \"SECRET@h\"]\nusers = 1\n[policy \"SECRET@h\"]\n",
-         ":3: [policy \"(not shown)\"] is given twice; the first is in line 1"},
-        {"[policy http://user:SECRET@h]\n", ":1: [(not shown)]: expected [policy \"NAME\"] with"},
-    };
-    load_all_bad_in_silence(cases, COUNT(cases));
-}
-
 /* ---- Header fields of origins ---------------------------------------------------------------- */
 
 static void assert_header(const struct config_header *header, const char *name, const char *text,
@@ -757,6 +732,43 @@ static void what_is_wrong_in_a_policy_is_said_with_its_line(void **state)
     load_all_bad(cases, COUNT(cases));
 }
 
+static void what_may_be_secret_is_not_in_the_sentence(void **state)
+{
+    (void)state;
+    static const struct wrong cases[] = {
+        {"[proxy]\nurl = ftp://user:SECRET\n", ":2: [proxy] url = (not shown): expected an http"},
+        {"[proxy]\nurl = user:SECRET@h\n", ":2: [proxy] url = (not shown): expected an http"},
+        {SECTION "warm_path = x?token=SECRET\n", ":2: [origin] warm_path = (not shown): expected"},
+        {SECTION "warm_path = /SECRET x\n", ":2: [origin] warm_path = (not shown): expected"},
+        {"[origin \"http://user:SECRET@h\"]\n", ":1: [(not shown)]: expected [origin \"https://H"},
+        {"[origin \"https://h/?token=SECRET\"]\n", ":1: [(not shown)]: expected [origin "},
+        {"[origin \"https://h/#token=SECRET\"]\n", ":1: [(not shown)]: expected [origin "},
+        {"[origin https://user:SECRET@h]\n", ":1: [(not shown)]: expected [origin "},
+        {"[orgin \"http://user:SECRET@h\"]\n",
+         ":1: unknown section [(not shown)]; did you mean [origin \"https://HOST\"]?"},
+        {"[http://user:SECRET@h]\n", ":1: unknown section [(not shown)]; expected one of daemon"},
+        {"[proxy \"http://user:SECRET@h\"]\n", ":1: [(not shown)]: expected [proxy] and nothing"},
+        {"[proxy] url = http://user:SECRET@h\n", ":1: [(not shown)]: expected [proxy] and nothing"},
+        {"[policy \"http://user:SECRET@h\"]\n", ":1: [policy \"(not shown)\"]: it holds for no"},
+        {"[policy \"SECRET@h\"]\nusers = 1\n[policy \"SECRET@h\"]\n",
+         ":3: [policy \"(not shown)\"] is given twice; the first is in line 1"},
+        {POLICY "proxies = http://user:SECRET\n",
+         ":3: [policy] proxies: (not shown): expected none, any, or a proxy such as http://"},
+        {POLICY "proxies = user:SECRET@h\n", ":3: [policy] proxies: (not shown): expected none"},
+        {POLICY "proxies = http://user:SECRET@h\n", ": a pattern must not hold a user or a pass"},
+        {POLICY "allow = GET http://user:SECRET@h http://h\n",
+         ":3: [policy] allow: (not shown): expected a rule such as GET https://"},
+        {POLICY "deny = http://h?token=SECRET\n",
+         ":3: [policy] deny: (not shown): expected a rule"},
+        {POLICY "deny = http://h/?token=SECRET\n", ": the path must end before its ?"},
+        {POLICY "credentials = http://h/?token=SECRET\n",
+         ":3: [policy] credentials: (not shown): expected none, any, or an origin such as "
+         "https://"},
+        {"[policy http://user:SECRET@h]\n", ":1: [(not shown)]: expected [policy \"NAME\"] with"},
+    };
+    load_all_bad_in_silence(cases, COUNT(cases));
+}
+
 static void the_longest_name_of_a_policy_is_taken(void **state)
 {
     (void)state;
@@ -1009,7 +1021,6 @@ int main(void)
         cmocka_unit_test(origins_have_sections_of_their_own),
         cmocka_unit_test(a_section_may_be_continued_further_down),
         cmocka_unit_test(what_is_wrong_in_an_origins_section_is_said_with_its_line),
-        cmocka_unit_test(what_may_be_secret_is_not_in_the_sentence),
         cmocka_unit_test(the_last_word_of_a_header_may_be_a_file),
         cmocka_unit_test(what_is_wrong_in_a_header_is_said_without_its_value),
         cmocka_unit_test(of_a_headers_value_nothing_is_left_in_memory),
@@ -1020,6 +1031,7 @@ int main(void)
         cmocka_unit_test(what_a_policy_says_holds_against_the_rest_of_the_file),
         cmocka_unit_test(limits_of_a_policy_have_the_bounds_of_the_general_ones),
         cmocka_unit_test(what_is_wrong_in_a_policy_is_said_with_its_line),
+        cmocka_unit_test(what_may_be_secret_is_not_in_the_sentence),
         cmocka_unit_test(the_longest_name_of_a_policy_is_taken),
         cmocka_unit_test(a_line_that_is_too_long_is_refused_and_never_cut),
         cmocka_unit_test(a_comment_may_have_any_length),
