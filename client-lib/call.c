@@ -183,6 +183,8 @@ static struct fetchpool_response *failure_of(const struct call *call, const stru
 static struct outcome attempt(struct call *call, struct channel *channel)
 {
     struct wire_why why;
+    wire_fetch_shorten(&call->message, call->timeout_at,
+                       patience_to_tell_ms(&call->exchange.patience));
     channel_greet(channel, client_name(call->client));
     int sent = channel_send(channel, &call->message, call_deadline(call, channel));
     int result = sent;
@@ -231,11 +233,17 @@ static struct outcome better_of(struct outcome before, struct outcome now)
     return now;
 }
 
+static bool may_repeat(const struct call *call, const struct outcome *outcome, int made)
+{
+    return outcome->may_resend && made < CLIENT_MAX_ATTEMPTS &&
+           deadline_now() < patience_last_start(&call->exchange.patience);
+}
+
 static struct fetchpool_response *run_encoded(struct call *call)
 {
     struct channel *channel = client_take_channel(call->client);
     struct outcome outcome = channel ? attempt(call, channel) : attempt_anew(call);
-    for (int made = 1; outcome.may_resend && made < CLIENT_MAX_ATTEMPTS; made++) {
+    for (int made = 1; may_repeat(call, &outcome, made); made++) {
         exchange_rewind(&call->exchange);
         outcome = better_of(outcome, attempt_anew(call));
     }

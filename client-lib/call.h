@@ -26,6 +26,7 @@ struct call {
     struct fetchpool *client;
     struct exchange exchange;
     struct buffer message; /* owned; to be filled between call_init() and call_run() */
+    size_t timeout_at;     /* in the message; 0: it names none */
 };
 
 /* Of a request, or of a query where that is NULL. */

@@ -35,6 +35,7 @@ void exchange_rewind(struct exchange *exchange)
     exchange->granted = exchange->window;
     exchange->is_uploading = exchange->functions.on_read != NULL;
     exchange->allowance = 0;
+    patience_renew(&exchange->patience);
 }
 
 void exchange_finish(struct exchange *exchange)

@@ -23,6 +23,13 @@ struct fetchpool_response *failure_to_connect(const char *path, int error,
                            reason);
 }
 
+struct fetchpool_response *failure_to_find_room(uint64_t waited_ms)
+{
+    return response_failed(FETCHPOOL_QUEUE_TIMEOUT,
+                           "the client's other requests left no room for this one within %llu ms",
+                           (unsigned long long)waited_ms);
+}
+
 struct fetchpool_response *failure_to_be_read(const char *path)
 {
     return response_failed(FETCHPOOL_NO_DAEMON,

@@ -14,6 +14,9 @@
 struct fetchpool_response *failure_to_connect(const char *path, int error,
                                               const struct wire_why *why);
 
+/* Other requests of this client were in its way for so long. Not sent. */
+struct fetchpool_response *failure_to_find_room(uint64_t waited_ms);
+
 /* The daemon closed the socket with the request unread. Not sent. */
 struct fetchpool_response *failure_to_be_read(const char *path);
 

@@ -27,7 +27,7 @@ struct fetchpool_response *fetchpool_fetch(struct fetchpool *client,
         return refused(request);
     struct call call;
     call_init(&call, client, request);
-    wire_fetch_encode(&call.message, call.exchange.id, &request->fetch);
+    call.timeout_at = wire_fetch_encode(&call.message, call.exchange.id, &request->fetch);
     struct fetchpool_response *response = call_run(&call);
     call_finish(&call);
     return response;

@@ -16,8 +16,6 @@
 /* How soon to try again where the daemon's backlog is full. */
 #define CONNECT_AGAIN_MS 20
 
-#define NEVER INT64_MAX
-
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 struct hub *hub_create(struct fetchpool *client)
@@ -30,8 +28,8 @@ struct hub *hub_create(struct fetchpool *client)
         .owner = getpid(),
         .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
         .timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-        .look_at = NEVER,
-        .armed_at = NEVER,
+        .look_at = ASYNC_CALL_NEVER,
+        .armed_at = ASYNC_CALL_NEVER,
     };
     struct epoll_event event = {.events = EPOLLIN};
     if (hub->epoll_fd >= 0 && hub->timer_fd >= 0 &&
@@ -96,7 +94,7 @@ static void arm(struct hub *hub)
     if (when == hub->armed_at)
         return;
     struct itimerspec timer = {0};
-    if (when != NEVER)
+    if (when != ASYNC_CALL_NEVER)
         timer.it_value = at(when);
     timerfd_settime(hub->timer_fd, TFD_TIMER_ABSTIME, &timer, NULL);
     hub->armed_at = when;
@@ -106,9 +104,9 @@ static void clear_timer(struct hub *hub)
 {
     uint64_t count;
     hub->is_urgent = false;
-    if (hub->armed_at != NEVER && hub->armed_at <= deadline_now() &&
+    if (hub->armed_at != ASYNC_CALL_NEVER && hub->armed_at <= deadline_now() &&
         read(hub->timer_fd, &count, sizeof count) > 0)
-        hub->armed_at = NEVER;
+        hub->armed_at = ASYNC_CALL_NEVER;
 }
 
 void hub_poke(struct hub *hub)
@@ -155,7 +153,7 @@ void hub_cancel_pending(struct hub *hub, struct fetchpool_call *call)
 /* Back to the head of the line, or to its end. */
 static void take_back(struct hub *hub, struct fetchpool_call *call)
 {
-    if (!call->is_unread || call->attempts >= CLIENT_MAX_ATTEMPTS) {
+    if (!async_call_may_repeat(call)) {
         move_to_done(hub, call);
         return;
     }
@@ -223,18 +221,29 @@ static void expect(struct hub *hub, int64_t deadline)
         hub->look_at = deadline;
 }
 
+static void fail_late(struct hub *hub, struct fetchpool_call *call, bool is_crowded)
+{
+    const struct patience *patience = &call->exchange.patience;
+    uint64_t waited_ms = patience_span_ms(patience, 0) - patience->grace_ms;
+    fail_pending(hub, call,
+                 is_crowded ? failure_to_find_room(waited_ms)
+                            : failure_to_connect(hub->client->door.path, -ETIMEDOUT, NULL));
+}
+
 /* Whether any was started. */
 static bool start_pending(struct hub *hub, struct link *link)
 {
     const struct fetchpool_call *first = hub->pending;
     while (hub->pending && link_has_room(link)) {
         struct fetchpool_call *call = hub->pending;
-        if (link_start(link, call) < 0) {
+        if (async_call_last_start(call, link->running) <= deadline_now()) {
+            fail_late(hub, call, link->running);
+        } else if (link_start(link, call) < 0) {
             fail_pending(hub, call, response_no_memory());
-            continue;
+        } else {
+            leave_pending(hub, call);
+            expect(hub, patience_end(&call->exchange.patience, link->channel->daemon_timeout_ms));
         }
-        leave_pending(hub, call);
-        expect(hub, patience_end(&call->exchange.patience, link->channel->daemon_timeout_ms));
     }
     return hub->pending != first;
 }
@@ -263,7 +272,7 @@ static int64_t deadline_of(const struct link *link, const struct fetchpool_call 
     if (exchange->state == EXCHANGE_STOPPING)
         return call->stop_deadline;
     if (exchange->is_paused || exchange->is_starved)
-        return NEVER;
+        return ASYNC_CALL_NEVER;
     return patience_end(&exchange->patience, link->channel->daemon_timeout_ms);
 }
 
@@ -274,7 +283,7 @@ static void check_running(struct hub *hub, struct link *link, int64_t now)
     int64_t behind_ms = link->is_behind ? FETCHPOOL_GRACE_MS : 0; /* it may lie there unread */
     HASH_ITER (hh, link->running, call, following) {
         int64_t deadline = deadline_of(link, call);
-        if (deadline != NEVER)
+        if (deadline != ASYNC_CALL_NEVER)
             deadline += behind_ms;
         if (deadline <= now)
             link_expire(link, call);
@@ -283,27 +292,17 @@ static void check_running(struct hub *hub, struct link *link, int64_t now)
     }
 }
 
-/* One that waits for others to end has only the deadline that it names itself. */
 static void check_pending(struct hub *hub, int64_t now)
 {
     struct fetchpool_call *call;
     struct fetchpool_call *following;
     bool is_connected = hub->links != NULL;
     DL_FOREACH_SAFE (hub->pending, call, following) {
-        const struct patience *patience = &call->exchange.patience;
-        int64_t deadline = patience_end(patience, 0);
-        if (is_connected && patience->timeout_ms == 0)
-            continue;
+        int64_t deadline = async_call_last_start(call, is_connected);
         if (deadline > now)
             expect(hub, deadline);
-        else if (is_connected)
-            fail_pending(hub, call,
-                         response_failed(FETCHPOOL_QUEUE_TIMEOUT,
-                                         "the client's other requests left no room for this one "
-                                         "within %llu ms",
-                                         (unsigned long long)patience->timeout_ms));
         else
-            fail_pending(hub, call, failure_to_connect(hub->client->door.path, -ETIMEDOUT, NULL));
+            fail_late(hub, call, is_connected);
     }
 }
 
@@ -313,7 +312,7 @@ static void check_deadlines(struct hub *hub)
     struct link *link;
     if (now < hub->look_at)
         return;
-    hub->look_at = NEVER;
+    hub->look_at = ASYNC_CALL_NEVER;
     DL_FOREACH (hub->links, link)
         check_running(hub, link, now);
     check_pending(hub, now);
@@ -364,7 +363,7 @@ void hub_submit(struct hub *hub, struct fetchpool_call *call)
     hub->in_flight++;
     call->is_pending = true;
     DL_APPEND(hub->pending, call);
-    expect(hub, patience_end(&call->exchange.patience, 0));
+    expect(hub, patience_last_start(&call->exchange.patience));
     if (hub->is_processing)
         return;
     advance(hub, link_send); /* their functions are for hub_process() to call */

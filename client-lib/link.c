@@ -86,6 +86,15 @@ bool link_is_idle(const struct link *link)
 
 /* ---- Calls come and go ----------------------------------------------------------------------- */
 
+/* A timeout that the request names began with its submission; the daemon's own begins when it is
+ * first sent. Either is one for all attempts. */
+static void be_patient(struct fetchpool_call *call)
+{
+    struct patience *patience = &call->exchange.patience;
+    if (call->attempts == 0 && patience->timeout_ms == 0)
+        patience_begin(patience);
+}
+
 int link_start(struct link *link, struct fetchpool_call *call)
 {
     struct outbox *outbox = &link->channel->outbox;
@@ -93,7 +102,9 @@ int link_start(struct link *link, struct fetchpool_call *call)
     if (!call->hh.tbl) /* uthash had no memory */
         return -ENOMEM;
     exchange_rewind(&call->exchange);
-    patience_begin(&call->exchange.patience);
+    be_patient(call);
+    wire_fetch_shorten(&call->message, call->timeout_at,
+                       patience_to_tell_ms(&call->exchange.patience));
     outbox->bytes.is_secret |= call->message.is_secret;
     buffer_append(&outbox->bytes, call->message.data, call->message.length);
     call->message_end = outbox_end(outbox);

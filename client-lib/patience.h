@@ -4,7 +4,8 @@
  * The daemon watches over deadlines; this is for a daemon that hangs. A request that names a
  * timeout is waited for that long; so is one whose bodies are held whole. One that streams and
  * names none may take for ever, as long as something happens. Time that is spent inside the
- * caller's own functions does not count.
+ * caller's own functions does not count. It is one for all attempts: a second daemon has what the
+ * first has left of it.
  */
 #pragma once
 
@@ -22,6 +23,12 @@ struct patience {
 
 /* From now on. */
 void patience_begin(struct patience *patience);
+
+/* Until when another attempt may begin: the grace is for the daemon that was told first. */
+int64_t patience_last_start(const struct patience *patience);
+
+/* The timeout that a daemon is told now: what is left of the one that the request names. */
+uint64_t patience_to_tell_ms(const struct patience *patience);
 
 /* The daemon or the caller has moved something. */
 void patience_renew(struct patience *patience);

@@ -206,9 +206,11 @@ int fetchpool_request_set_body(struct fetchpool_request *request, const void *by
 /*
  * Deadlines, in milliseconds; 0 means the daemon's own (see fetchpool.conf(5), [timeouts]).
  *
- * timeout      the whole request, from its arrival at the daemon to the last byte. The call itself
- *              returns at most FETCHPOOL_GRACE_MS later, even if the daemon hangs; the time that it
- *              spends in the caller's functions comes on top.
+ * timeout      the whole request, from fetchpool_fetch() or fetchpool_submit() to the last byte,
+ *              whatever number of daemons it is sent to: the next is told what is left. The call
+ *              itself returns at most FETCHPOOL_GRACE_MS later, even if the daemon hangs; the time
+ *              that it spends in the caller's functions comes on top. The daemon's own runs from
+ *              the arrival at a daemon
  * queue        the wait for its turn in the daemon, where a limit on connections or requests holds
  *              it up; FETCHPOOL_QUEUE_TIMEOUT. Anew for each redirect, and for each repeat by the
  *              daemon; so are connect and first_byte
@@ -505,10 +507,10 @@ struct fetchpool_timing fetchpool_timing(const struct fetchpool_response *respon
  *     }
  *
  * None of these functions blocks, connecting included. If the daemon goes away, what it has not
- * read is sent once more over a new socket, as fetchpool_fetch() does; the rest ends with
- * FETCHPOOL_LOST. One thread at a time may use this half of a client; blocking calls from other
- * threads are not disturbed by it. After fork() a child has to ask for its own descriptor; requests
- * in flight are its parent's.
+ * read is sent again over a new socket, nine times at most, as fetchpool_fetch() does; the rest
+ * ends with FETCHPOOL_LOST. One thread at a time may use this half of a client; blocking calls from
+ * other threads are not disturbed by it. After fork() a child has to ask for its own descriptor;
+ * requests in flight are its parent's.
  */
 struct fetchpool_call;
 

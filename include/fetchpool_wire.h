@@ -157,7 +157,12 @@ void wire_fetch_finish(struct wire_fetch *fetch);
 /* 0, -ENOMEM, or -EINVAL with the reason: which key, what it should be, what it is. */
 int wire_fetch_decode(struct wire_fetch *out_fetch, const struct fetchpool_value *params,
                       struct wire_why *why);
-void wire_fetch_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch);
+
+/* Returns where in the buffer the number of `timeout` stands; 0 if the fetch names none. */
+size_t wire_fetch_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch);
+
+/* Puts a lesser timeout there, before it is sent again. Does nothing at 0. */
+void wire_fetch_shorten(struct buffer *buffer, size_t timeout_at, uint64_t timeout_ms);
 
 /* `check`: the same question, not to be acted on; so without a body and what belongs to streams. */
 void wire_check_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch);

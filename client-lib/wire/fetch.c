@@ -289,19 +289,31 @@ static void pack_member(msgpack_packer *packer, const void *object, const struct
     }
 }
 
-static void pack_keys(msgpack_packer *packer, const void *object, const struct key *keys,
+static void pack_size(msgpack_packer *packer, const void *object, const struct key *keys,
                       size_t key_count)
 {
     size_t set = 0;
     for (size_t i = 0; i < key_count; i++)
         set += key_is_set(object, &keys[i]);
     msgpack_pack_map(packer, set);
+}
+
+static void pack_pairs(msgpack_packer *packer, const void *object, const struct key *keys,
+                       size_t key_count)
+{
     for (size_t i = 0; i < key_count; i++) {
         if (!key_is_set(object, &keys[i]))
             continue;
         wire_pack_str(packer, wire_str_of(keys[i].name));
         pack_member(packer, object, &keys[i]);
     }
+}
+
+static void pack_keys(msgpack_packer *packer, const void *object, const struct key *keys,
+                      size_t key_count)
+{
+    pack_size(packer, object, keys, key_count);
+    pack_pairs(packer, object, keys, key_count);
 }
 
 static void pack_request(msgpack_packer *packer, uint32_t id, const char *method)
@@ -313,19 +325,34 @@ static void pack_request(msgpack_packer *packer, uint32_t id, const char *method
     msgpack_pack_array(packer, 1);
 }
 
-/* A key that it carries is not to outlive the message. */
-static void encode(struct buffer *buffer, uint32_t id, const char *method,
-                   const struct wire_fetch *fetch)
+static size_t index_of_timeout(void)
 {
+    size_t i = 0;
+    while (fetch_keys[i].offset != FETCH_AT(timeout_ms))
+        i++;
+    return i;
+}
+
+/* A key that it carries is not to outlive the message. Returns where the timeout's number is. */
+static size_t encode(struct buffer *buffer, uint32_t id, const char *method,
+                     const struct wire_fetch *fetch)
+{
+    const size_t timeout = index_of_timeout();
+    size_t number_at = 0;
     buffer->is_secret |= fetch->tls.key.data != NULL;
     msgpack_packer packer = wire_packer(buffer);
     pack_request(&packer, id, method);
-    pack_keys(&packer, fetch, fetch_keys, COUNT(fetch_keys));
+    pack_size(&packer, fetch, fetch_keys, COUNT(fetch_keys));
+    pack_pairs(&packer, fetch, fetch_keys, timeout);
+    if (fetch->timeout_ms != WIRE_UNSET) /* behind its name and the byte before that */
+        number_at = buffer->length + 1 + strlen(fetch_keys[timeout].name);
+    pack_pairs(&packer, fetch, fetch_keys + timeout, COUNT(fetch_keys) - timeout);
+    return number_at;
 }
 
-void wire_fetch_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch)
+size_t wire_fetch_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch)
 {
-    encode(buffer, id, "fetch", fetch);
+    return encode(buffer, id, "fetch", fetch);
 }
 
 void wire_check_encode(struct buffer *buffer, uint32_t id, const struct wire_fetch *fetch)

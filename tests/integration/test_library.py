@@ -5,6 +5,7 @@ import select
 import shutil
 import socket
 import subprocess
+import time
 import types
 
 import msgpack
@@ -13,8 +14,8 @@ import pytest
 from support.daemon import ROOT, temporary_directory
 from support.driver import MAX_ATTEMPTS, code_and_class, compile_against_library
 from support.fakedaemon import (ANSWER, FakeDaemon, Peer, hangs, leaves, refuses_with, resets, says,
-                                serves, serves_with)
-from support.timing import scaled
+                                serves, serves_with, stops_after)
+from support.timing import Stopwatch, scaled
 
 OK, REFUSED, NOT_SENT, MAYBE = 0, 1, 2, 3
 URL = "http://origin.test/"
@@ -252,6 +253,70 @@ def test_a_daemon_that_talks_without_end_costs_no_more(run, path):
     with FakeDaemon(path, chatters):
         (line,) = run("timed", URL, 100)
         assert code_and_class(line) == (902, MAYBE)
+
+
+# ---- One timeout for all daemons that are asked --------------------------------------------------
+
+@pytest.mark.long
+def test_daemons_that_refuse_late_have_one_timeout_together(run, path):
+    with FakeDaemon(path, stops_after(1.5)) as fake, Stopwatch() as watch:
+        (line,) = run("post", URL, 5, 2000)
+        assert code_and_class(line) == (106, NOT_SENT)
+        assert len(fake.requests) == 2
+        told = [request["timeout"] for request in fake.requests]
+        assert told[0] == 2000 and 0 < told[1] <= 500
+    assert 2 <= watch.seconds < 4 + scaled(1)
+
+
+@pytest.mark.long
+def test_after_a_late_refusal_a_hanging_daemon_has_only_what_is_left(run, path):
+    with FakeDaemon(path, stops_after(1.2), hangs) as fake, Stopwatch() as watch:
+        (line,) = run("post", URL, 5, 2000)
+        assert code_and_class(line) == (902, MAYBE)
+        assert len(fake.requests) == 2
+    assert 4 <= watch.seconds < 4 + scaled(1)
+
+
+@pytest.mark.long
+def test_a_late_refusal_leaves_time_for_the_next_daemon(run, path):
+    with FakeDaemon(path, stops_after(1.2), serves) as fake:
+        assert run("post", URL, 5, 2000) == [GOOD]
+        assert len(fake.requests) == 2
+
+
+@pytest.mark.long
+def test_a_request_that_names_no_timeout_has_the_daemons_once(run, path):
+    with FakeDaemon(path, stops_after(1.2), hangs) as fake, Stopwatch() as watch:
+        fake.hello = {"limits": {"timeout": 1500}}
+        (line,) = run("get", URL)
+        assert code_and_class(line) == (902, MAYBE)
+        assert len(fake.requests) == 2
+    assert 3.5 <= watch.seconds < 3.5 + scaled(1)
+
+
+@pytest.mark.long
+def test_the_wait_for_a_daemon_that_is_absent_at_first_is_part_of_the_timeout(run, path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(0)
+    filler = socket.socket(socket.AF_UNIX)
+    filler.connect(str(path))
+    fake = types.SimpleNamespace(hello={}, hellos=[], requests=[])
+    with Stopwatch() as watch:
+        process = run.start("wait", "post", URL, 5, 2000)
+        assert process.stdout.readline() == "waiting\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        time.sleep(1.2)  # it is the time that nobody accepts in which the test is interested
+        listener.accept()[0].close()
+        connection, _ = listener.accept()
+        with connection:
+            Peer(fake, connection, 1).request()
+            line, _ = process.communicate(timeout=scaled(20))
+    assert code_and_class(line) == (902, MAYBE)
+    assert 4 <= watch.seconds < 4 + scaled(1) and fake.requests[0]["timeout"] <= 800
+    filler.close()
+    listener.close()
 
 
 # ---- A daemon that lies --------------------------------------------------------------------------

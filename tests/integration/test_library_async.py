@@ -4,14 +4,16 @@ import os
 import shutil
 import socket
 import threading
+import time
+import types
 
 import msgpack
 import pytest
 
 from support.daemon import ROOT, temporary_directory
 from support.driver import MAX_ATTEMPTS, compile_against_library
-from support.fakedaemon import (ANSWER, NOTES, FakeDaemon, hangs, leaves, refuses_with, resets, says,
-                                serves, streams, words)
+from support.fakedaemon import (ANSWER, NOTES, FakeDaemon, Peer, hangs, leaves, refuses_with, resets, says,
+                                serves, stops_after, streams, words)
 from support.timing import Stopwatch, eventually, scaled
 
 
@@ -364,7 +366,7 @@ def test_a_full_backlog_is_waited_for_without_blocking(run, path):
     listener.close()
 
 
-# ---- A daemon that hangs or lies -----------------------------------------------------------------
+# ---- A daemon that hangs -------------------------------------------------------------------------
 
 @pytest.mark.long
 def test_a_hanging_daemon_costs_the_timeout_and_two_seconds(run, path):
@@ -389,6 +391,72 @@ def test_a_request_that_waits_too_long_for_others_was_not_sent(run, path):
         lines = run("down", url(5), "runfor", 200, "timeout", 100, "down", url(6), "runfor", 3000)
         assert begins(lines[0], 1, 101, 2) and "left no room" in lines[0]
 
+
+# ---- One timeout for all daemons that are asked --------------------------------------------------
+
+@pytest.mark.long
+def test_daemons_that_refuse_late_have_one_timeout_together(run, path):
+    with FakeDaemon(path, stops_after(1.5)) as fake, Stopwatch() as watch:
+        (line,) = run("timeout", 2000, "whole", url(5), "run")
+        assert begins(line, 0, 106, 2)
+        assert len(fake.requests) == 2
+        told = [request["timeout"] for request in fake.requests]
+        assert told[0] == 2000 and 0 < told[1] <= 500
+    assert 2 <= watch.seconds < 4 + scaled(1)
+
+
+@pytest.mark.long
+def test_after_a_late_refusal_a_hanging_daemon_has_only_what_is_left(run, path):
+    with FakeDaemon(path, stops_after(1.2), hangs) as fake, Stopwatch() as watch:
+        (line,) = run("timeout", 2000, "whole", url(5), "run")
+        assert begins(line, 0, 902, 3)
+        assert len(fake.requests) == 2
+    assert 4 <= watch.seconds < 4 + scaled(1)
+
+
+@pytest.mark.long
+def test_a_late_refusal_leaves_time_for_the_next_daemon(run, path):
+    with FakeDaemon(path, stops_after(1.2), streams()) as fake:
+        assert run("timeout", 2000, "whole", url(5), "run") == [good(0, 5)]
+        assert len(fake.requests) == 2
+
+
+@pytest.mark.long
+def test_a_request_that_names_no_timeout_has_the_daemons_once(run, path):
+    with FakeDaemon(path, stops_after(1.2), hangs) as fake, Stopwatch() as watch:
+        fake.hello = {"limits": {"timeout": 1500}}
+        (line,) = run("whole", url(5), "run")
+        assert begins(line, 0, 902, 3)
+        assert len(fake.requests) == 2
+    assert 3.5 <= watch.seconds < 3.5 + scaled(1)
+
+
+@pytest.mark.long
+def test_the_wait_for_a_daemon_that_is_absent_at_first_is_part_of_the_timeout(run, path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(0)
+    filler = socket.socket(socket.AF_UNIX)
+    filler.connect(str(path))
+    fake = types.SimpleNamespace(hello={}, hellos=[], requests=[])
+    with Stopwatch() as watch:
+        process = run.start("timeout", 2000, "wait", "whole", url(5), "run")
+        assert process.stdout.readline() == "waiting\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        time.sleep(1.2)  # it is the time that nobody accepts in which the test is interested
+        listener.accept()[0].close()
+        connection, _ = listener.accept()
+        with connection:
+            Peer(fake, connection, 1).request()
+            line, _ = process.communicate(timeout=scaled(20))
+    assert begins(line, 0, 902, 3)
+    assert 4 <= watch.seconds < 4 + scaled(1) and fake.requests[0]["timeout"] <= 800
+    filler.close()
+    listener.close()
+
+
+# ---- A daemon that lies --------------------------------------------------------------------------
 
 @pytest.mark.parametrize("raw", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xc1", b"\x94\x07\x01\xc0\xc0"])
 def test_nonsense_is_a_bad_reply_to_all(run, path, raw):

@@ -323,6 +323,15 @@ def refuses_with(code, text):
     return script
 
 
+def stops_after(seconds):
+    """Refuses each request with 106, but only after so long."""
+    def script(peer):
+        for request_id, _, _ in peer.messages():
+            peer.fake.stopping.wait(seconds)
+            peer.refuse(request_id, 106, "the daemon is shutting down")
+    return script
+
+
 def resets(peer):
     """Closes with bytes of the request unread: the client is told ECONNRESET."""
     assert peer.socket.recv(1, socket.MSG_PEEK)

@@ -61,7 +61,7 @@ static void a_fetch_with_every_key_comes_back_the_same(void **state)
     sent.tls = (struct wire_tls){{"ca", 2}, {"cert", 4}, {"key", 3}, {"name", 4}, true};
     sent.proxy = wire_str_of("http://p");
     sent.tag = wire_str_of("t");
-    wire_fetch_encode(&buffer, UINT32_MAX, &sent);
+    assert_true(wire_fetch_encode(&buffer, UINT32_MAX, &sent) > 0);
 
     open_message(&message, &buffer);
     assert_int_equal(message.kind, WIRE_REQUEST);
@@ -89,6 +89,36 @@ static void a_fetch_with_every_key_comes_back_the_same(void **state)
     buffer_finish(&buffer);
 }
 
+static void a_timeout_is_shortened_and_nothing_else(void **state)
+{
+    static const uint64_t timeouts[] = {1,     127,        128,
+                                        255,   256,        65535,
+                                        65536, UINT32_MAX, (uint64_t)UINT32_MAX + 1};
+    (void)state;
+    for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
+        for (uint64_t less = timeouts[i]; less > 0; less /= 2) {
+            struct wire_fetch sent, got;
+            struct wire_message message;
+            struct wire_why why;
+            struct buffer buffer = buffer_of();
+            wire_fetch_init(&sent);
+            sent.url = wire_str_of("http://a/timeout");
+            sent.body = wire_str_of("\xa7timeout\x01");
+            sent.timeout_ms = timeouts[i];
+            sent.queue_timeout_ms = 77;
+            wire_fetch_shorten(&buffer, wire_fetch_encode(&buffer, 1, &sent), less);
+            open_message(&message, &buffer);
+            assert_int_equal(wire_fetch_decode(&got, message.params, &why), 0);
+            assert_int_equal(got.timeout_ms, less);
+            assert_int_equal(got.queue_timeout_ms, 77);
+            assert_true(same(got.url, "http://a/timeout") && same(got.body, "\xa7timeout\x01"));
+            wire_fetch_finish(&got);
+            wire_message_close(&message);
+            buffer_finish(&buffer);
+        }
+    }
+}
+
 static void a_fetch_with_a_url_alone_has_every_default(void **state)
 {
     (void)state;
@@ -98,7 +128,8 @@ static void a_fetch_with_a_url_alone_has_every_default(void **state)
     struct buffer buffer = buffer_of();
     wire_fetch_init(&sent);
     sent.url = wire_str_of("http://a/");
-    wire_fetch_encode(&buffer, 0, &sent);
+    assert_int_equal(wire_fetch_encode(&buffer, 0, &sent), 0);
+    wire_fetch_shorten(&buffer, 0, 1); /* does nothing */
     open_message(&message, &buffer);
     assert_int_equal(wire_fetch_decode(&got, message.params, &why), 0);
     assert_null(got.method.data);
@@ -382,6 +413,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fetch_with_every_key_comes_back_the_same),
         cmocka_unit_test(a_fetch_with_a_url_alone_has_every_default),
+        cmocka_unit_test(a_timeout_is_shortened_and_nothing_else),
         cmocka_unit_test(what_is_wrong_with_a_fetch_is_named),
         cmocka_unit_test(what_says_nothing_new_is_accepted),
         cmocka_unit_test(a_response_comes_back_the_same),
