@@ -109,8 +109,8 @@ class Daemon:
     def _start(self, config, arguments, path, log_level, wrapper, more_environment, listener):
         self.path = pathlib.Path(path) if path else self.directory / "s"
         # A line for each of thousands of requests at a time is more than the reader below takes.
-        sections = {**(config or {})}
-        sections["daemon"] = {"log_buffer": "4MiB", **sections.get("daemon", {})}
+        sections = {"daemon": {"log_buffer": "4MiB"}, **(config or {})}
+        sections["daemon"] = {"log_buffer": "4MiB", **sections["daemon"]}
         self.config = write_config(self.directory / "fetchpool.conf", sections)
         self.clients = []
         self.lines = []
