@@ -14,7 +14,7 @@ import ssl
 
 import pytest
 
-from support.calm import calm
+from support.calm import calm, decoding_us
 from support.certificates import Authority
 from support.client import Refused, header
 from support.compression import brotli, zstd_repeated
@@ -134,8 +134,11 @@ TIMES = 5  # so that the witness has something to watch
 
 @contextlib.contextmanager
 def watched(daemon, nginx, mebibytes):
-    """Within the block the witness is unhurt and the daemon grows by that much at most."""
-    with calm(daemon), witness_of(daemon, nginx), peak_of(daemon) as peak:
+    """
+    Within the block the witness is unhurt and the daemon grows by that much at most. What one body
+    may have, 16 MiB, is decoded at one go.
+    """
+    with calm(daemon, held_us=decoding_us(16)), witness_of(daemon, nginx), peak_of(daemon) as peak:
         yield
     if not SANITIZED:  # whose allocator keeps what was freed
         assert peak.growth_kib <= mebibytes << 10, f"{peak.growth_kib} KiB"
