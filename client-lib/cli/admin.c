@@ -11,17 +11,7 @@
 static void put_text(struct buffer *out, const struct fetchpool_value *value)
 {
     const char *bytes = fetchpool_value_string(value);
-    size_t length = bytes ? fetchpool_value_length(value) : 0;
-    while (length > 0 && out->error == 0) {
-        size_t count = character_length(bytes, length);
-        if (count > 0)
-            buffer_append(out, bytes, count);
-        else
-            buffer_append(out, "?", 1);
-        count = count > 0 ? count : 1;
-        bytes += count;
-        length -= count;
-    }
+    character_put_all(out, bytes, bytes ? fetchpool_value_length(value) : 0);
 }
 
 /* ---- config ---------------------------------------------------------------------------------- */

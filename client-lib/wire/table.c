@@ -124,20 +124,6 @@ static void cell_set(struct cell *cell, const struct fetchpool_value *value)
     cell->length = (size_t)put_scalar(cell->number, sizeof cell->number, value);
 }
 
-static void put_printable(struct buffer *out, const char *bytes, size_t length)
-{
-    while (length > 0 && out->error == 0) {
-        size_t count = character_length(bytes, length);
-        if (count > 0)
-            buffer_append(out, bytes, count);
-        else
-            buffer_append(out, "?", 1);
-        count = count > 0 ? count : 1;
-        bytes += count;
-        length -= count;
-    }
-}
-
 static void put_spaces(struct buffer *out, size_t count)
 {
     while (count-- > 0 && out->error == 0)
@@ -153,7 +139,7 @@ static void put_cell(struct buffer *out, const struct fetchpool_value *value, si
     size_t padding = width > cell.length ? width - cell.length : 0;
     if (to_the_right)
         put_spaces(out, padding);
-    put_printable(out, cell.bytes, cell.length);
+    character_put_all(out, cell.bytes, cell.length);
     if (is_last)
         buffer_append(out, "\n", 1);
     else
@@ -222,8 +208,8 @@ static void render_map(struct buffer *out, const struct fetchpool_value *map, co
             snprintf(inner, sizeof inner, "%.*s.", (int)name.length, name.bytes);
             render_map(out, value, inner);
         } else {
-            put_printable(out, prefix, strlen(prefix));
-            put_printable(out, name.bytes, name.length);
+            character_put_all(out, prefix, strlen(prefix));
+            character_put_all(out, name.bytes, name.length);
             buffer_append(out, " ", 1);
             put_cell(out, value, 0, false, true);
         }
