@@ -1,0 +1,373 @@
+"""
+The asynchronous client, for asyncio and trio: one socket a loop, whose requests run side by side.
+
+A task that is cancelled cancels its request, at the origin too. There are no tasks and no threads of
+its own, so a client may be made anywhere, used in any number of loops, and needs no `async with`.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, AsyncIterator, Dict, Generator, List, Optional, Type, Union
+
+from . import _door
+from ._async_link import AsyncLink
+from ._attempts import Attempts
+from ._body import BodySource, body_from
+from ._connection import Connection
+from ._errors import Code, Error, error_of
+from ._exchange import Exchange
+from ._link import ENOUGH_OUT_BYTES
+from ._patience import Patience
+from ._request import Request, request_from
+from ._response import Response, StreamHead
+from ._runtime import Runtime, Signal, current_runtime
+from ._sync import CALL_TIMEOUT_SECONDS, own_name
+from ._version import VERSION
+
+# How long to wait before another try where the daemon does not accept: nothing says when it does.
+_DOOR_WAIT_SECONDS = 0.01
+
+
+class AsyncPump:
+    """A request's body on its way, for one attempt."""
+
+    def __init__(self, body: BodySource) -> None:
+        self.pieces: AsyncIterator[bytes] = body.async_pieces()
+        self.rest = b""
+        self.has_begun = False
+
+    async def fill(self, link: AsyncLink, exchange: Exchange, signal: Signal) -> None:
+        """Sends what may go now. Other tasks may run meanwhile: the source is asked for its pieces."""
+        connection = link.connection
+        while exchange.can_upload() and not link.is_closed:
+            if len(connection.out) >= ENOUGH_OUT_BYTES:
+                link.blocked.add(signal)
+                return
+            if not self.rest:
+                self.has_begun = True
+                try:
+                    self.rest = await self.pieces.__anext__()
+                except StopAsyncIteration:
+                    if exchange.is_upload_open:
+                        connection.end_upload(exchange)
+                    link.flush()
+                    return
+                continue  # the request may have ended meanwhile
+            self.rest = connection.send_piece(exchange, self.rest)
+            link.flush()
+
+
+class AsyncRunning:
+    """A request in its present attempt."""
+
+    def __init__(
+        self, link: AsyncLink, exchange: Exchange, body: BodySource, patience: Patience
+    ) -> None:
+        self.link = link
+        self.exchange = exchange
+        self.pump = AsyncPump(body)
+        self.patience = patience
+        self.signal = link.runtime.signal()
+        exchange.on_change = self.signal.set
+
+    async def step(self) -> None:
+        """Sends what can be sent of the body, or waits until something happens."""
+        try:
+            if self.exchange.can_upload():
+                await self.pump.fill(self.link, self.exchange, self.signal)
+                self.patience.renew()
+                if self.exchange.is_over or self.exchange.pieces:
+                    return
+            await self.link.wait(self.exchange, self.signal, self.patience)
+        except BaseException:
+            self.link.cancel(self.exchange)
+            raise
+
+    async def run_to_head(self) -> None:
+        while not (self.exchange.has_head or self.exchange.is_over):
+            await self.step()
+
+    async def run_to_end(self) -> None:
+        while not self.exchange.is_over:
+            await self.step()
+
+    async def run_to_piece(self) -> None:
+        self.link.connection.grant(self.exchange)
+        self.link.flush()
+        self.patience.renew()  # the time until now was the caller's
+        while not (self.exchange.pieces or self.exchange.is_over):
+            await self.step()
+
+    def stop(self) -> None:
+        self.link.cancel(self.exchange)
+
+
+class AsyncStream(StreamHead):
+    """
+    A streamed answer: iterate over it, or read(), then aclose() it; `async with` does so. Closing
+    before the end cancels the request. For one task at a time, in the loop that it began in.
+    """
+
+    def __init__(self, running: AsyncRunning) -> None:
+        super().__init__(running.exchange.result)
+        self._running: Optional[AsyncRunning] = running
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            piece = await self.read_piece()
+            if piece is None:
+                return
+            yield piece
+
+    async def read_piece(self) -> Optional[bytes]:
+        """The next bytes, as they come; None at the end. Raises Error if it ends early."""
+        running = self._running
+        if running is None:
+            return None
+        exchange = running.exchange
+        piece = exchange.take_piece()
+        if piece is None and not exchange.is_over:
+            await running.run_to_piece()
+            piece = exchange.take_piece()
+        if piece is None:
+            self._running = None
+            if exchange.error is not None:
+                raise exchange.error
+            self.note_end(exchange.end)
+        return piece
+
+    async def read(self) -> bytes:
+        """All that is left of the body."""
+        pieces: List[bytes] = []
+        while True:
+            piece = await self.read_piece()
+            if piece is None:
+                return b"".join(pieces)
+            pieces.append(piece)
+
+    async def aclose(self) -> None:
+        """May be called twice. What has not come yet is cancelled."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.stop()
+
+    async def __aenter__(self) -> AsyncStream:
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        await self.aclose()
+
+
+class _Opening:
+    """What stream() gives: to be awaited, or entered with `async with`."""
+
+    def __init__(self, client: AsyncClient, request: Request) -> None:
+        self._client = client
+        self._request = request
+        self._stream: Optional[AsyncStream] = None
+
+    def __await__(self) -> Generator[Any, None, AsyncStream]:
+        return self._client._open(self._request).__await__()
+
+    async def __aenter__(self) -> AsyncStream:
+        self._stream = await self._client._open(self._request)
+        return self._stream
+
+    async def __aexit__(self, *_: Any) -> None:
+        if self._stream is not None:
+            await self._stream.aclose()
+
+
+class AsyncClient:
+    """
+    The daemon at one socket. Opens nothing before the first request. May be used in several loops and
+    threads at a time, and after fork().
+
+    socket: its path; by default $FETCHPOOL_SOCKET, else that of the session, else the system's.
+    name: shown in the daemon's tables and logs; the program's by default.
+    """
+
+    def __init__(self, socket: Optional[_door.Path] = None, *, name: Optional[str] = None) -> None:
+        self._door = _door.Door(socket)
+        self._name = own_name() if name is None else name
+        self._links: Dict[Any, AsyncLink] = {}  # by loop; one that leaves lives on by what it runs
+        self._is_closed = False
+
+    # ---- Requests --------------------------------------------------------------------------------
+
+    async def fetch(self, request: Union[str, Request], **keys: Any) -> Response:
+        """
+        One request and its whole answer. `request`: a URL, with the keys of Request; or a Request.
+        Raises Error; a status of 400 or more is none.
+        """
+        running = await self._begin(request_from(request, keys), False)
+        if running.exchange.error is not None:
+            raise running.exchange.error
+        return Response(running.exchange.result)
+
+    def stream(self, request: Union[str, Request], **keys: Any) -> _Opening:
+        """
+        The same, but its answer comes in pieces:
+
+            async with client.stream(url) as answer: ...
+            answer = await client.stream(url)           # to be closed by the caller
+        """
+        return _Opening(self, request_from(request, keys))
+
+    async def _open(self, request: Request) -> AsyncStream:
+        running = await self._begin(request, True)
+        if not running.exchange.has_head:
+            raise running.exchange.error or running.link.connection.lost()
+        return AsyncStream(running)
+
+    async def _begin(self, request: Request, is_stream: bool) -> AsyncRunning:
+        """Until its head has come, or it has failed for good."""
+        body = body_from(request.body, request.body_size, allow_async=True)
+        wire = request.to_wire(body, is_stream)
+        patience = Patience.for_request(request, is_stream)
+        attempts = Attempts(body, patience)
+        while True:
+            link = await self._place(attempts, patience, request.queue_timeout)
+            try:
+                exchange = link.connection.fetch(wire, request, body, is_stream, patience)
+            finally:
+                link.give_place_back()
+            running = AsyncRunning(link, exchange, body, patience)
+            link.flush()
+            if is_stream:
+                await running.run_to_head()
+            else:
+                await running.run_to_end()
+            attempts.begin()
+            if not attempts.may_repeat(exchange, running.pump.has_begun):
+                if exchange.error is not None:
+                    exchange.error = attempts.better(exchange.error)
+                return running
+
+    # ---- Sockets ---------------------------------------------------------------------------------
+
+    async def _place(
+        self, attempts: Attempts, patience: Patience, queue_timeout: Optional[float]
+    ) -> AsyncLink:
+        """A link with a place for one request."""
+        waits = patience.left() if queue_timeout is None else min(queue_timeout, patience.left())
+        until = Patience.of(waits)
+        while True:
+            link = await self._link(attempts, patience)
+            if not await link.wait_for_place(max(0.0, until.left())):
+                raise error_of(
+                    Code.QUEUE_TIMEOUT,
+                    "the client's other requests left no room for this one within "
+                    f"{waits * 1000:.0f} ms",
+                )
+            if link.is_open:
+                return link
+            link.give_place_back()
+            if until.left() <= 0:
+                raise attempts.better(link.connection.lost())
+
+    async def _link(self, attempts: Attempts, patience: Patience) -> AsyncLink:
+        if self._is_closed:
+            raise RuntimeError("this fetchpool.AsyncClient was closed")
+        runtime = current_runtime()
+        while True:
+            link = self._links.get(runtime.token)
+            if link is not None and link.is_open:
+                return link
+            try:
+                return self._connect(runtime)
+            except _door.WouldWait:
+                if patience.left() <= 0:
+                    raise self._door._not_reached("the daemon did not accept in time") from None
+            except Error as error:
+                raise attempts.better(error) from None
+            await runtime.sleep(_DOOR_WAIT_SECONDS)
+
+    def _connect(self, runtime: Runtime) -> AsyncLink:
+        made = self._door.connect(None)
+        self._prune()
+        link = AsyncLink(made, Connection(self._door.path, self._name, VERSION), runtime)
+        self._links[runtime.token] = link
+        return link
+
+    def _prune(self) -> None:
+        """Links of loops that have ended, and of the process that this one was forked from."""
+        for token, link in list(self._links.items()):
+            if not link.is_open or link.runtime.is_closed():
+                del self._links[token]
+                if link.runtime.is_closed() or not link.is_own:
+                    link.forget()
+
+    # ---- The daemon ------------------------------------------------------------------------------
+
+    async def call(self, method: str, timeout: float = CALL_TIMEOUT_SECONDS, **params: Any) -> Any:
+        """Any method of the daemon but `fetch`; its result as it comes. timeout: seconds. Raises
+        Error."""
+        patience = Patience.of(timeout)
+        attempts = Attempts(BodySource(), patience)
+        while True:
+            link = await self._place(attempts, patience, None)
+            try:
+                exchange = link.connection.call(method, params)
+            finally:
+                link.give_place_back()
+            running = AsyncRunning(link, exchange, BodySource(), patience)
+            link.flush()
+            await running.run_to_end()
+            attempts.begin()
+            if not attempts.may_repeat(exchange, False):
+                break
+        if exchange.error is not None:
+            raise attempts.better(exchange.error)
+        return exchange.result
+
+    async def hello(self) -> Dict[str, Any]:
+        """`server`, `version`, `protocol`, `pool` (the pool's identity) and `limits`."""
+        return dict(await self.call("hello", client=self._name, version=VERSION))
+
+    async def pool(self) -> str:
+        """The identity of the pool: the same for every client for as long as the daemon lives."""
+        return str((await self.hello())["pool"])
+
+    async def ping(self) -> None:
+        """Whether the daemon answers: raises Error if not."""
+        answer = await self.call("ping")
+        if answer != "pong":
+            raise error_of(Code.BAD_REPLY, f"ping was answered with {answer!r}")
+
+    async def stats(self) -> Dict[str, Any]:
+        return dict(await self.call("stats"))
+
+    async def connections(self) -> List[Dict[str, Any]]:
+        return list(await self.call("connections"))
+
+    async def origins(self) -> List[Dict[str, Any]]:
+        return list(await self.call("origins"))
+
+    async def clients(self) -> List[Dict[str, Any]]:
+        return list(await self.call("clients"))
+
+    async def aclose(self) -> None:
+        """Closes its sockets; what runs over them ends with STOPPED. May be called twice."""
+        self._is_closed = True
+        links, self._links = list(self._links.values()), {}
+        here = current_runtime().token
+        for link in links:
+            if not link.is_own or link.runtime.is_closed():
+                link.forget()
+            elif link.runtime.token is here:
+                link.close()
+            else:
+                link.runtime.call_from_thread(link.close)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        await self.aclose()

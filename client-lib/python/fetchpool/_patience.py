@@ -1,0 +1,109 @@
+"""
+How long to wait for the daemon's word about one request.
+
+The daemon watches over deadlines, and says it when one passes; this is for a daemon that hangs. A
+request with a timeout is waited for that long; so is one whose answer is held whole. One that streams
+may take for ever, as long as something happens within the limits of its phases. The timeout is one for
+all attempts: a second daemon is told what the first has left of it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Optional
+
+from ._request import Request, milliseconds
+from ._wire import MAX_TIMEOUT_MS
+
+# To let the daemon say it first; and its default for `timeout` where it has not told. Both as in
+# fetchpool.h: FETCHPOOL_GRACE_MS, FETCHPOOL_DEFAULT_TIMEOUT_MS.
+GRACE_SECONDS = 2.0
+DEFAULT_TIMEOUT_SECONDS = 300.0
+
+now = time.monotonic
+
+
+def _sum(*parts: Optional[float]) -> Optional[float]:
+    """None if any of them is not named."""
+    total = 0.0
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total
+
+
+class Patience:
+    """timeout: of the whole, or None; head_span, body_span: the longest silences of a stream that has
+    none."""
+
+    def __init__(
+        self,
+        timeout: Optional[float],
+        is_total: bool,
+        head_span: float = DEFAULT_TIMEOUT_SECONDS,
+        body_span: float = DEFAULT_TIMEOUT_SECONDS,
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        self.started = self.active = now()
+        self.timeout = timeout
+        self.is_total = is_total
+        self.head_span = head_span
+        self.body_span = body_span
+        self.grace = grace
+        self.daemon_timeout = DEFAULT_TIMEOUT_SECONDS
+        self.has_head = False
+
+    @classmethod
+    def for_request(cls, request: Request, is_stream: bool) -> Patience:
+        phases = _sum(request.queue_timeout, request.connect_timeout, request.first_byte_timeout)
+        return cls(
+            request.timeout,
+            request.timeout is not None or not is_stream,
+            DEFAULT_TIMEOUT_SECONDS if phases is None else phases,
+            DEFAULT_TIMEOUT_SECONDS if request.idle_timeout is None else request.idle_timeout,
+        )
+
+    @classmethod
+    def of(cls, seconds: float, grace: float = 0.0) -> Patience:
+        return cls(seconds, True, grace=grace)
+
+    def renew(self) -> None:
+        """Something happened."""
+        self.active = now()
+
+    def learn(self, has_head: bool, daemon_timeout: Optional[float]) -> None:
+        """Something came; whether the head of the answer did, and what the daemon's default is."""
+        self.renew()
+        self.has_head = has_head
+        if daemon_timeout is not None:
+            self.daemon_timeout = daemon_timeout
+
+    def span(self) -> float:
+        """Seconds from the beginning, or from what happened last, to its end."""
+        if self.timeout is not None:
+            return self.timeout + self.grace
+        if self.is_total:
+            return self.daemon_timeout + self.grace
+        return (self.body_span if self.has_head else self.head_span) + self.grace
+
+    def end(self) -> float:
+        return (self.started if self.is_total else self.active) + self.span()
+
+    def left(self) -> float:
+        """Never more than a day, which is as long as anything can wait for."""
+        return min(self.end() - now(), MAX_TIMEOUT_MS / 1000)
+
+    def may_start(self) -> bool:
+        """Whether another attempt may begin: the grace is for the daemon that was told first."""
+        return now() < self.end() - self.grace
+
+    def to_tell(self) -> Optional[int]:
+        """`timeout` in ms as a daemon is told it now. A little lateness is not worth another number:
+        what was named is what its messages then say."""
+        if self.timeout is None:
+            return None
+        passed = now() - self.started
+        if passed < self.grace / 2:
+            passed = 0.0
+        return milliseconds(max(0.0, self.timeout - passed), "timeout")
