@@ -6,6 +6,7 @@ are the daemon's own, and a request that another library has put together.
 from __future__ import annotations
 
 import os
+import ssl
 from dataclasses import replace
 from typing import Any, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -27,17 +28,30 @@ def _read(path: Any, what: str) -> bytes:
         return file.read()
 
 
+# Where Debian, and what follows it, has the authorities of the system.
+_SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def _is_system_bundle(path: Any) -> bool:
+    """The system's own authorities are what the daemon trusts unless it is told otherwise; and they
+    are more than a request may carry. Many set them in the environment, all the same."""
+    paths = ssl.get_default_verify_paths()
+    own = {os.path.realpath(known) for known in (paths.cafile, _SYSTEM_BUNDLE) if known}
+    return os.path.realpath(path) in own
+
+
 def tls_from(verify: Any, cert: Cert) -> Optional[Tls]:
     """
     Of the arguments that httpx and requests have. verify: True: the daemon's authorities; False: none,
-    where its policy permits it; a path: the authorities of that file. cert: the path of a certificate
+    where its policy permits it; a path: the authorities of that file, 64 KiB at most, but the system's
+    own file is as good as True. cert: the path of a certificate
     with its key, or (certificate, key). Files are read here; the daemon opens none.
     """
     ca = certificate = key = None
     if verify is None or isinstance(verify, bool):
         pass
     elif isinstance(verify, (str, os.PathLike)):
-        ca = _read(verify, "verify")
+        ca = None if _is_system_bundle(verify) else _read(verify, "verify")
     else:
         raise TypeError(
             "verify must be True, False or the path of a PEM file: the daemon does the handshake, "
