@@ -327,8 +327,11 @@ class AsyncClient:
         return dict(await self.call("hello", client=self._name, version=VERSION))
 
     async def pool(self) -> str:
-        """The identity of the pool: the same for every client for as long as the daemon lives."""
-        return str((await self.hello())["pool"])
+        """The identity of the pool: the same for every client for as long as the daemon lives. The
+        daemon is asked only if this loop is not connected to it."""
+        link = self._links.get(current_runtime().token)
+        known = link.connection.server if link is not None and link.is_open else {}
+        return str((known or await self.hello())["pool"])
 
     async def ping(self) -> None:
         """Whether the daemon answers: raises Error if not."""
