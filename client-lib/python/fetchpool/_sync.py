@@ -28,13 +28,20 @@ from ._version import VERSION
 # Idle sockets that are kept; a further one is closed.
 _MAX_IDLE = 64
 
+# [limits] max_name of the daemon is 128 bytes.
+_MAX_NAME = 32  # of characters, which are 4 bytes at most
+
 # How long a question to the daemon itself may take: it answers at once.
 CALL_TIMEOUT_SECONDS = 10.0
 
 
 def own_name() -> str:
-    """What `fetchpool clients` shows: the program's name."""
-    return (os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python")[:128]
+    """What `fetchpool clients` shows: the program's name, or that of the module that is run."""
+    path = sys.argv[0] if sys.argv and sys.argv[0] else "python"
+    folder, name = os.path.split(path)
+    if name == "__main__.py":
+        name = os.path.basename(folder)
+    return name[:_MAX_NAME]
 
 
 class Running:
