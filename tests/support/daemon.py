@@ -94,9 +94,10 @@ def hand_over(listener):
 
 class Daemon:
     def __init__(self, config=None, arguments=(), path=None, log_level="debug", directory=None,
-                 wrapper=(), more_environment=None, listener=None):
+                 wrapper=(), more_environment=None, listener=None, binary=FETCHPOOLD):
         self.directory = pathlib.Path(directory) if directory else temporary_directory()
         self.owns_directory = directory is None
+        self.binary = binary
         try:
             if listener:
                 wrapper = [*hand_over(listener), *wrapper]
@@ -120,7 +121,7 @@ class Daemon:
         self.may_read.set()
         self.exit_code = None
         self.expected_exit = 0
-        command = [*wrapper, FETCHPOOLD, "--config", self.config, "--socket", self.path]
+        command = [*wrapper, self.binary, "--config", self.config, "--socket", self.path]
         if log_level:
             command += ["--log-level", log_level]
         self.process = subprocess.Popen(
