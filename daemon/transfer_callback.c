@@ -1,6 +1,7 @@
 /*
  * transfer_callback: what libcurl calls while a transfer runs, and what it tells the transfer's
- * owner. Nothing of libcurl may be called from here but curl_easy_pause() and curl_easy_getinfo().
+ * owner. Nothing of libcurl may be called from here but curl_easy_pause(), curl_easy_getinfo() and
+ * curl_easy_setopt().
  */
 #include "transfer_internal.h"
 
@@ -103,6 +104,8 @@ static int end_head(struct transfer *transfer)
     if (transfer->is_expect_refused)
         return -ECANCELED;
     transfer->has_head = true;
+    if (transfer_owes_body(transfer))
+        curl_easy_setopt(transfer->job.easy, CURLOPT_FORBID_REUSE, 1L);
     pool_connection_note_answer(transfer->pool, transfer->job.connection, transfer->head.http,
                                 field_list_find(&transfer->fields, "Keep-Alive").data);
     if (has_bad_coding(transfer)) {

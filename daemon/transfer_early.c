@@ -1,9 +1,9 @@
 /*
- * transfer_early: an answer that is no good news and comes before the whole upload has gone. Over
- * HTTP/2 libcurl 8.14 then sends nothing more and, up to status 399, waits for ever for the end of
- * a stream that it does not end itself; from 400 on it resets the stream, and takes its own reset,
- * if it meets it too soon, for the origin's. So such a transfer is ended from here, when its answer
- * is all there.
+ * transfer_early: an answer that comes before the whole upload has gone. Where it is no good news,
+ * over HTTP/2, libcurl 8.14 then sends nothing more and, up to status 399, waits for ever for the
+ * end of a stream that it does not end itself; from 400 on it resets the stream, and takes its own
+ * reset, if it meets it too soon, for the origin's. So such a transfer is ended from here, when its
+ * answer is all there.
  */
 #include "transfer_internal.h"
 
@@ -43,6 +43,17 @@ bool transfer_is_answered_early(const struct transfer *transfer)
     struct wire_str length = field_list_find(&transfer->fields, "Content-Length");
     return length.data && strtoull(length.data, NULL, 10) == transfer->body_bytes &&
            !transfer->request->wants_decoding;
+}
+
+/*
+ * Asked whether it wants the body, the origin has answered without a 100. libcurl takes the end of
+ * a good answer (others end the connection by themselves) for the end of both directions. But the
+ * origin may read on for the body, and would take for it whatever comes next over that connection.
+ */
+bool transfer_owes_body(const struct transfer *transfer)
+{
+    return transfer->setup.expects_continue && transfer->upload_bytes == 0 &&
+           is_upload_unfinished(transfer) && !transfer_is_over_http_2(transfer);
 }
 
 /*

@@ -51,6 +51,9 @@ uint64_t transfer_get_number(const struct transfer *transfer, CURLINFO info);
 /* Has its answer come over HTTP/2? */
 bool transfer_is_over_http_2(const struct transfer *transfer);
 
+/* Is the answer here, and the origin may still wait for a body that it was asked about? */
+bool transfer_owes_body(const struct transfer *transfer);
+
 /*
  * Has the origin answered before it had the whole upload, and not well, and is its answer all
  * there?

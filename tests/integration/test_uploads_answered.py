@@ -166,6 +166,26 @@ def test_417_is_asked_again_without_asking_first_and_the_body_is_sent_once(clien
             ([False, True] if answer["status"] == 200 else [False])
 
 
+@pytest.mark.parametrize("keys", [{}, {"upload_size": 2 * MIB}], ids=["unknown", "known"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("status", [200, 204, 304, 404])
+def test_a_connection_that_is_owed_a_body_serves_nobody_else(daemon, client, keys, stream, status):
+    """
+    RFC 9110, 10.1.1: an origin that answers without the body may read on for it, and does not say so.
+    Whatever came next over that connection, from whomever, would be taken for that body.
+    """
+    def script(arrival):
+        arrival.answer(status, b"" if status in (204, 304) else b"well")
+
+    with calm(daemon, offenders=0), UploadOrigin(script) as origin:
+        upload = client.upload(origin.url(), stream=stream, **keys)
+        assert upload.answer(3)["status"] == status
+        after = UploadClient(daemon).fetch(origin.url("/next"))
+        assert (after["status"], after["connection"]["reused"]) == (200, False)
+        assert origin.arrivals[0].was_never_complete()
+        assert [arrival.target for arrival in origin.arrivals] == ["/", "/next"]
+
+
 # ---- O20: an answer before the end ---------------------------------------------------------------
 
 def refuse_and_close(arrival):
