@@ -16,7 +16,10 @@ Cert = Union[None, str, "os.PathLike[str]", Sequence[Any]]
 
 # The daemon frames the messages and keeps the connections: these say nothing that it does not know.
 _OWN_FIELDS = frozenset([b"content-length", b"transfer-encoding"])
-_PERSISTENCE = frozenset([b"keep-alive", b"close"])
+_OWN_VALUES = {
+    b"connection": frozenset([b"keep-alive", b"close"]),
+    b"expect": frozenset([b"100-continue"]),  # large uploads ask by themselves
+}
 
 
 def _read(path: Any, what: str) -> bytes:
@@ -78,8 +81,8 @@ def end_to_end(headers: Iterable[Tuple[bytes, bytes]]) -> List[Tuple[bytes, byte
     kept = []
     for name, value in headers:
         lower = name.lower()
-        is_persistence = lower == b"connection" and value.strip().lower() in _PERSISTENCE
-        if lower not in _OWN_FIELDS and not is_persistence:
+        is_own = lower in _OWN_FIELDS or value.strip().lower() in _OWN_VALUES.get(lower, ())
+        if not is_own:
             kept.append((name, value))
     return kept
 

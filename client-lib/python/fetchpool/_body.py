@@ -165,10 +165,10 @@ def body_from(body: Any, size: Optional[int], allow_async: bool) -> BodySource:
         raise TypeError("body must be bytes, not str: encode it")
     if hasattr(body, "read"):
         return FileUpload(body, size)
-    if hasattr(body, "__aiter__"):
-        if not allow_async:
-            raise TypeError("an asynchronous body needs AsyncClient")
+    if allow_async and hasattr(body, "__aiter__"):
         return AsyncIterableUpload(body, size)
-    if isinstance(body, Iterable):
+    if isinstance(body, Iterable):  # it may be both
         return IterableUpload(body, size)
+    if hasattr(body, "__aiter__"):
+        raise TypeError("an asynchronous body needs AsyncClient")
     raise TypeError(f"body must be bytes, a file or an iterable of bytes, not {type(body).__name__}")

@@ -83,11 +83,13 @@ def _url_of(url: httpx.URL) -> str:
         raise httpx.UnsupportedProtocol(
             f"fetchpool has http:// and https:// only, not {scheme!r}"
             if scheme
-            else "Request URL is missing an 'http://' or 'https://' protocol."
+            else f"{str(url)!r} begins with neither http:// nor https://"
         )
     host = url.raw_host.decode("ascii")
     if ":" in host:
         host = f"[{host}]"
+    if url.port is not None and not 0 <= url.port <= 65535:
+        raise httpx.ConnectError(f"there is no port {url.port}")
     port = "" if url.port is None else f":{url.port}"
     return f"{scheme}://{host}{port}{url.raw_path.decode('ascii')}"
 
@@ -112,15 +114,14 @@ def _timeouts_of(request: httpx.Request, is_upload: bool) -> Dict[str, float]:
 
 
 def _body_of(request: httpx.Request) -> Tuple[Any, Optional[int]]:
-    """What httpx has whole goes whole; the rest as it gives it."""
+    """What httpx has whole goes whole, a redirected request's body, too; the rest as it gives it."""
     try:
         size = _adapt.announced_size(request.headers.raw)
     except ValueError as error:
         raise httpx.LocalProtocolError(str(error)) from None
-    try:
-        content = request.content
-    except httpx.RequestNotRead:
+    if not isinstance(request.stream, httpx.ByteStream):
         return request.stream, size
+    content = b"".join(request.stream)
     if size is not None and size != len(content):
         raise httpx.LocalProtocolError(
             f"Content-Length is {size}, but the body has {len(content)} bytes"
