@@ -4,12 +4,14 @@ fields, those that say what is the daemon's to say. Blocking and asynchronous, o
 """
 
 import asyncio
+import functools
 import sys
 
 import pytest
 
 from support.daemon import ROOT
 from support.origin import RawOrigin, response, serve
+from support.timing import eventually
 
 sys.path.insert(0, str(ROOT / "client-lib" / "python"))
 
@@ -18,23 +20,36 @@ httpx = pytest.importorskip("httpx")
 import fetchpool.httpx  # noqa: E402
 
 
-def blocking(path, method, url, **keys):
+def nothing():
+    pass
+
+
+def blocking(path, method, url, at_end=nothing, **keys):
     with httpx.Client(transport=fetchpool.httpx.Transport(path), follow_redirects=True) as client:
-        return client.request(method, url, **keys)
+        try:
+            return client.request(method, url, **keys)
+        finally:
+            at_end()
 
 
-def asynchronous(path, method, url, **keys):
+def asynchronous(path, method, url, at_end=nothing, **keys):
     async def run():
         transport = fetchpool.httpx.AsyncTransport(path)
         async with httpx.AsyncClient(transport=transport, follow_redirects=True) as client:
-            return await client.request(method, url, **keys)
+            try:
+                return await client.request(method, url, **keys)
+            finally:
+                at_end()
 
     return asyncio.run(run())
 
 
 @pytest.fixture(params=[blocking, asynchronous], ids=["blocking", "asynchronous"])
 def send(request, daemon):
-    return lambda *arguments, **keys: request.param(str(daemon.path), *arguments, **keys)
+    """send(METHOD, URL, ...), as httpx.request(). at_end is called before the client is closed."""
+    bound = functools.partial(request.param, str(daemon.path))
+    bound.is_blocking = request.param is blocking
+    return bound
 
 
 def redirect_once(status):
@@ -88,3 +103,35 @@ def test_whether_to_ask_before_an_upload_is_left_to_the_daemon(send):
 def test_a_url_that_is_not_http_is_told_as_httpx_tells_it(send, url):
     with pytest.raises(httpx.UnsupportedProtocol):
         send("GET", url)
+
+
+def listener(send, take):
+    """A callback for `trace`, of the kind that the client wants."""
+    async def take_in_turn(name, facts):
+        take(name, facts)
+
+    return take if send.is_blocking else take_in_turn
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["1.1", "2"])
+def test_trace_is_told_the_head_of_the_answer(send, nginx, http2):
+    events = []
+    trace = listener(send, lambda *event: events.append(event))
+    url = nginx.url("/status/404") if http2 else nginx.url("/status/404", nginx.PLAIN)
+    answer = send("GET", url, extensions={"trace": trace})
+    told = (404, answer.headers.raw) if http2 else \
+        (b"HTTP/1.1", 404, b"Not Found", answer.headers.raw)
+    name = "http2" if http2 else "http11"
+    assert events == [(f"{name}.receive_response_headers.complete", {"return_value": told})]
+
+
+def test_an_answer_is_not_kept_where_its_trace_fails(send, daemon, nginx):
+    def fail(*_):
+        raise RuntimeError("enough")
+
+    def is_given_up():
+        eventually(lambda: daemon.stats()["in_flight"] == 0, 2, "it goes on")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        send("GET", nginx.url("/slow/page"), is_given_up,
+             extensions={"trace": listener(send, fail)})

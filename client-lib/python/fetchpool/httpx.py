@@ -11,7 +11,8 @@ daemon takes.
 
 `response.extensions` has `http_version`; `network_stream`, whose get_extra_info("server_addr") is the
 far end; and `fetchpool`, with the attributes of fetchpool.Head (connection, timing, ...) and, at the
-end of the body, trailers.
+end of the body, trailers. Of the events of a request's `trace` extension there is the one that tells
+the head of the answer (httpx's command prints it from there): the others happen in the daemon.
 
 Errors are httpx's, with fetchpool's as __cause__. Whatever is not sent, and so may be sent again, is a
 ConnectError, ConnectTimeout, PoolTimeout or ProxyError.
@@ -204,6 +205,18 @@ def _bytes_of(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def _head_event(response: httpx.Response) -> Tuple[str, Dict[str, Any]]:
+    """Its name and facts, as `trace` is given them for each version of HTTP."""
+    fields = response.headers.raw
+    version = response.extensions["http_version"]
+    value: Tuple[Any, ...] = (response.status_code, fields)
+    if version == b"HTTP/2":
+        return "http2.receive_response_headers.complete", {"return_value": value}
+    reason = httpx.codes.get_reason_phrase(response.status_code).encode("ascii")
+    value = (version, response.status_code, reason, fields)
+    return "http11.receive_response_headers.complete", {"return_value": value}
+
+
 def _response(head: StreamHead, stream: Any) -> httpx.Response:
     fields: List[Tuple[bytes, bytes]] = [
         (_bytes_of(name), _bytes_of(value)) for name, value in head.headers
@@ -278,7 +291,14 @@ class Transport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         with _errors_of_httpx():
             stream = self.client.stream(self._settings.request(request))
-        return _response(stream, _SyncBody(stream))
+        response = _response(stream, _SyncBody(stream))
+        if "trace" in request.extensions:
+            try:
+                request.extensions["trace"](*_head_event(response))
+            except BaseException:
+                stream.close()
+                raise
+        return response
 
     def close(self) -> None:
         self.client.close()
@@ -313,7 +333,14 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         with _errors_of_httpx():
             stream = await self.client.stream(self._settings.request(request))
-        return _response(stream, _AsyncBody(stream))
+        response = _response(stream, _AsyncBody(stream))
+        if "trace" in request.extensions:
+            try:
+                await request.extensions["trace"](*_head_event(response))
+            except BaseException:
+                await stream.aclose()
+                raise
+        return response
 
     async def aclose(self) -> None:
         await self.client.aclose()
