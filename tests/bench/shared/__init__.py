@@ -1,0 +1,16 @@
+"""
+What the measurements share. Importing it makes tests/support importable, too.
+
+    options   what every measurement can be told on its command line
+    rounds    figures measured in turn, their medians and ratios
+    report    tables, and on which machine and with which versions they were measured
+    plot      SVG by gnuplot
+    origin    nginx as origin, HTTP/1.1 and HTTP/2
+    peers     fetchpoold and what stands beside it
+    load      the programs that send requests
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[2]))

@@ -1,0 +1,82 @@
+"""
+The origin of the measurements: one nginx process, as lean as it can be.
+
+    with BenchOrigin(directory) as origin:      with a CA of its own, origin.ca
+    origin.url("1.1"), origin.url("2")          https; six bytes
+    origin.url("1.1", "/files/x")               what lies in origin.files
+    origin.url("2", "/only/2")                  a 505 for another protocol
+    origin.url("1.1", "/connection")            the connection's number at the origin, and its protocol
+    BenchOrigin(directory, address=line.FAR)    where that address is, inside a namespace
+"""
+
+import contextlib
+import pathlib
+
+from support.certificates import Authority
+from support.nginx import NginxProcess
+from support.ports import free_port
+
+CONFIG = """
+    access_log off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 3600s;
+    sendfile on;
+    tcp_nopush on;
+    client_max_body_size 0;
+    ssl_certificate {leaf.cert};
+    ssl_certificate_key {leaf.key};
+    server {{
+        listen {address}:{h1} ssl backlog=4096;
+        listen {address}:{h2} ssl http2 backlog=4096;
+        listen {address}:{plain} backlog=4096;
+        location / {{ return 200 "hello\\n"; }}
+        location = /only/1.1 {{ if ($server_protocol != HTTP/1.1) {{ return 505; }} return 200 "hello\n"; }}
+        location = /only/2 {{ if ($server_protocol != HTTP/2.0) {{ return 505; }} return 200 "hello\n"; }}
+        location = /connection {{ return 200 "$connection $server_protocol\\n"; }}
+        location /files/ {{ root {directory}; }}
+        location /put/ {{ root {directory}; dav_methods PUT; }}
+    }}
+    server {{
+        listen 127.0.0.1:{status};
+        location / {{ stub_status; }}
+    }}
+}}
+"""
+
+
+class BenchOrigin(NginxProcess):
+    def __init__(self, directory, address="127.0.0.1", namespace=None):
+        self.directory = pathlib.Path(directory)
+        self.address = address
+        self.files = self.directory / "files"
+        for each in (self.files, self.directory / "put"):
+            each.mkdir(parents=True)
+        self.authority = Authority(self.directory / "authority")
+        names = f"DNS:localhost,IP:{address}"
+        leaf = self.authority.sign("origin", names)
+        self.ports = {"1.1": free_port(), "2": free_port(), "plain": free_port()}
+        self.status = free_port()
+        self.namespace = namespace
+        with self.inside():
+            self.launch(CONFIG, self.status, leaf=leaf, address=address, h1=self.ports["1.1"],
+                        h2=self.ports["2"], plain=self.ports["plain"], status=self.status)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def inside(self):
+        return self.namespace.inside() if self.namespace else contextlib.nullcontext()
+
+    @property
+    def ca(self):
+        return self.authority.pem
+
+    def host(self):
+        return "localhost" if self.address == "127.0.0.1" else self.address
+
+    def url(self, http="2", target="/"):
+        scheme = "http" if http == "plain" else "https"
+        return f"{scheme}://{self.host()}:{self.ports[http]}{target}"

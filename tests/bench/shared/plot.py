@@ -1,0 +1,94 @@
+"""
+Plots as SVG, by gnuplot.
+
+    lines(path, [Panel(title, {"fetchpoold": [(1, 12.5), (16, 9.0)], ...})], x="clients", y="µs")
+    bars(path, [Panel(title, {"fetchpoold": [("loopback", 1.2), ("5 ms", 6.4)], ...})], y="ms")
+
+A series keeps its colour in all plots; ours is the thick one. Panels stand beside each other.
+"""
+
+import subprocess
+from collections import namedtuple
+
+Panel = namedtuple("Panel", "title series")
+
+# Colours that stay apart for who does not see all of them alike.
+OURS = "#d55e00"
+OTHERS = ["#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999"]
+
+PANEL_WIDTH, HEIGHT = 520, 380
+
+HEAD = """
+set terminal svg size {width},{height} font "sans-serif,13" background rgb "white" linewidth 1.2
+set output "{path}"
+set multiplot layout 1,{panels}
+set grid ytics lc rgb "#dddddd" lt 1
+set border 3 lc rgb "#666666"
+set xtics nomirror
+set ytics nomirror
+set key outside bottom center horizontal
+set ylabel "{y}"
+set yrange [0:*]
+"""
+
+
+def colour(name, names):
+    if "fetchpool" in name:
+        return OURS
+    return OTHERS[[each for each in names if "fetchpool" not in each].index(name) % len(OTHERS)]
+
+
+def names_of(panels):
+    names = []
+    for panel in panels:
+        names += [name for name in panel.series if name not in names]
+    return names
+
+
+def block(number, points):
+    rows = "\n".join(" ".join(f'"{value}"' if isinstance(value, str) else f"{value:.6g}"
+                              for value in point) for point in points)
+    return f"$data{number} << END_OF_DATA\n{rows}\nEND_OF_DATA\n"
+
+
+def draw(path, panels, y, before, part, height=HEIGHT):
+    """`part`: (number, name, colour) -> what plots the data block of that number."""
+    names = names_of(panels)
+    script = HEAD.format(width=PANEL_WIDTH * len(panels), height=height, path=path,
+                         panels=len(panels), y=y) + before
+    number = 0
+    for panel in panels:
+        parts = []
+        for name, points in panel.series.items():
+            script += block(number, points)
+            parts.append(part(number, name, colour(name, names)))
+            number += 1
+        script += f'set title "{panel.title}"\nplot {", ".join(parts)}\n'
+    done = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True)
+    if done.returncode != 0 or done.stderr:
+        raise RuntimeError(f"gnuplot: {done.stderr}")
+
+
+def lines(path, panels, x, y, logarithmic=True):
+    before = f'set xlabel "{x}"\n'
+    if logarithmic:
+        ticks = sorted({point[0] for panel in panels for points in panel.series.values()
+                        for point in points})
+        before += "set logscale x\nset xtics (" + ", ".join(f'"{t:,}" {t}' for t in ticks) + ")\n"
+
+    def part(number, name, colour_):
+        width = 3 if colour_ == OURS else 1.6
+        return (f'$data{number} using 1:2 with linespoints lc rgb "{colour_}" lw {width} pt 7 ps 0.6 '
+                f'title "{name}"')
+
+    draw(path, panels, y, before, part)
+
+
+def bars(path, panels, y):
+    before = ("set style data histograms\nset style histogram clustered gap 1\n"
+              "set style fill solid 0.9 noborder\nset boxwidth 0.9\n")
+
+    def part(number, name, colour_):
+        return f'$data{number} using 2:xtic(1) lc rgb "{colour_}" title "{name}"'
+
+    draw(path, panels, y, before, part)
