@@ -18,7 +18,7 @@ import pathlib
 import pwd
 import subprocess
 
-from support.daemon import Daemon
+from support.daemon import FETCHPOOLD, Daemon
 from support.nginx import NginxProcess
 from support.ports import accepts, free_port
 from support.timing import eventually
@@ -140,10 +140,10 @@ class Peer:
 
 
 class Fetchpoold(Peer):
-    def __init__(self, directory, origin, config=None):
+    def __init__(self, directory, origin, config=None, binary=FETCHPOOLD):
         self.origin = origin
         sections = {"tls": {"ca_file": origin.ca}, **(config or {})}
-        self.daemon = Daemon(sections, log_level=None)
+        self.daemon = Daemon(sections, log_level=None, binary=binary)
 
     @property
     def pids(self):
