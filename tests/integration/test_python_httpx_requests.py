@@ -1,17 +1,19 @@
 """
 What httpx hands to its transport beside plain requests: those that it made of a redirect, of files and
-fields, those that say what is the daemon's to say. Blocking and asynchronous, over a real daemon.
+fields, those that say what is the daemon's to say, large bodies. Blocking and asynchronous, over a real
+daemon.
 """
 
 import asyncio
-import functools
 import sys
+import time
 
 import pytest
 
 from support.daemon import ROOT
 from support.origin import RawOrigin, response, serve
 from support.timing import eventually
+from support.upload_origin import UploadOrigin
 
 sys.path.insert(0, str(ROOT / "client-lib" / "python"))
 
@@ -24,32 +26,62 @@ def nothing():
     pass
 
 
-def blocking(path, method, url, at_end=nothing, **keys):
-    with httpx.Client(transport=fetchpool.httpx.Transport(path), follow_redirects=True) as client:
-        try:
-            return client.request(method, url, **keys)
-        finally:
-            at_end()
+class Blocking:
+    """send(METHOD, URL, ...), as httpx.request(). at_end is called before the client is closed."""
 
+    def __init__(self, path):
+        self.path = str(path)
 
-def asynchronous(path, method, url, at_end=nothing, **keys):
-    async def run():
-        transport = fetchpool.httpx.AsyncTransport(path)
-        async with httpx.AsyncClient(transport=transport, follow_redirects=True) as client:
+    def __call__(self, method, url, at_end=nothing, **keys):
+        transport = fetchpool.httpx.Transport(self.path)
+        with httpx.Client(transport=transport, follow_redirects=True) as client:
             try:
-                return await client.request(method, url, **keys)
+                return client.request(method, url, **keys)
             finally:
                 at_end()
 
-    return asyncio.run(run())
+    def callback(self, take):
+        return take
+
+    def stream_of(self, size, piece=1 << 16, rest=0.0):
+        """A body of that many bytes; its source rests after each piece."""
+        for begin in range(0, size, piece):
+            yield bytes(min(piece, size - begin))
+            time.sleep(rest)
 
 
-@pytest.fixture(params=[blocking, asynchronous], ids=["blocking", "asynchronous"])
-def send(request, daemon):
-    """send(METHOD, URL, ...), as httpx.request(). at_end is called before the client is closed."""
-    bound = functools.partial(request.param, str(daemon.path))
-    bound.is_blocking = request.param is blocking
-    return bound
+class Asynchronous(Blocking):
+    def __call__(self, method, url, at_end=nothing, **keys):
+        async def run():
+            transport = fetchpool.httpx.AsyncTransport(self.path)
+            async with httpx.AsyncClient(transport=transport, follow_redirects=True) as client:
+                try:
+                    return await client.request(method, url, **keys)
+                finally:
+                    at_end()
+
+        return asyncio.run(run())
+
+    def callback(self, take):
+        async def take_in_turn(*arguments):
+            take(*arguments)
+
+        return take_in_turn
+
+    async def stream_of(self, size, piece=1 << 16, rest=0.0):
+        for begin in range(0, size, piece):
+            yield bytes(min(piece, size - begin))
+            await asyncio.sleep(rest)
+
+
+@pytest.fixture(params=[Blocking, Asynchronous])
+def sender(request):
+    return request.param
+
+
+@pytest.fixture
+def send(sender, daemon):
+    return sender(daemon.path)
 
 
 def redirect_once(status):
@@ -105,18 +137,10 @@ def test_a_url_that_is_not_http_is_told_as_httpx_tells_it(send, url):
         send("GET", url)
 
 
-def listener(send, take):
-    """A callback for `trace`, of the kind that the client wants."""
-    async def take_in_turn(name, facts):
-        take(name, facts)
-
-    return take if send.is_blocking else take_in_turn
-
-
 @pytest.mark.parametrize("http2", [False, True], ids=["1.1", "2"])
 def test_trace_is_told_the_head_of_the_answer(send, nginx, http2):
     events = []
-    trace = listener(send, lambda *event: events.append(event))
+    trace = send.callback(lambda *event: events.append(event))
     url = nginx.url("/status/404") if http2 else nginx.url("/status/404", nginx.PLAIN)
     answer = send("GET", url, extensions={"trace": trace})
     told = (404, answer.headers.raw) if http2 else \
@@ -134,4 +158,24 @@ def test_an_answer_is_not_kept_where_its_trace_fails(send, daemon, nginx):
 
     with pytest.raises(RuntimeError, match="enough"):
         send("GET", nginx.url("/slow/page"), is_given_up,
-             extensions={"trace": listener(send, fail)})
+             extensions={"trace": send.callback(fail)})
+
+
+# ---- Large bodies ----------------------------------------------------------------------------------
+
+LARGE = 64 << 20  # more than sockets hold
+
+BODIES = {"bytes": lambda send: bytes(LARGE), "stream": lambda send: send.stream_of(LARGE)}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_an_upload_goes_on_where_its_origin_rests(send, body):
+    def read_with_rests(arrival):
+        for _ in range(8):
+            arrival.read(LARGE // 8)
+            time.sleep(0.2)
+        arrival.answer(200, b"%d" % arrival.total)
+
+    with UploadOrigin(read_with_rests) as origin:
+        answer = send("PUT", origin.url(), content=body(send), timeout=None)
+        assert answer.text == str(LARGE)

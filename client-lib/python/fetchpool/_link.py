@@ -113,11 +113,14 @@ class Link:
     ) -> None:
         """Until that is so; it must be so once the exchange is over. A deadline ends the exchange."""
         while True:
-            if exchange.is_uploading and pump.fill(self.connection, exchange):
+            has_filled = exchange.is_uploading and pump.fill(self.connection, exchange)
+            if has_filled:
                 patience.renew()
             self._flush()
             if is_done():
                 return
+            if has_filled and not self.connection.out:
+                continue  # it took all that; there may be more that may go
             if self._wait(max(0.0, patience.left())):
                 self._receive()
                 patience.learn(exchange.has_head, self.connection.default_timeout)
