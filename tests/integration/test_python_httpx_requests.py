@@ -1,19 +1,20 @@
 """
 What httpx hands to its transport beside plain requests: those that it made of a redirect, of files and
-fields, those that say what is the daemon's to say, large bodies. Blocking and asynchronous, over a real
-daemon.
+fields, those that say what is the daemon's to say, bodies that are not taken. Blocking and asynchronous, over a
+real daemon.
 """
 
 import asyncio
 import sys
+import threading
 import time
 
 import pytest
 
 from support.daemon import ROOT
 from support.origin import RawOrigin, response, serve
-from support.timing import eventually
-from support.upload_origin import UploadOrigin
+from support.timing import Stopwatch, eventually, scaled
+from support.upload_origin import UploadOrigin, stop_reading
 
 sys.path.insert(0, str(ROOT / "client-lib" / "python"))
 
@@ -161,7 +162,7 @@ def test_an_answer_is_not_kept_where_its_trace_fails(send, daemon, nginx):
              extensions={"trace": send.callback(fail)})
 
 
-# ---- Large bodies ----------------------------------------------------------------------------------
+# ---- How long a body may wait --------------------------------------------------------------------
 
 LARGE = 64 << 20  # more than sockets hold
 
@@ -169,7 +170,19 @@ BODIES = {"bytes": lambda send: bytes(LARGE), "stream": lambda send: send.stream
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-def test_an_upload_goes_on_where_its_origin_rests(send, body):
+def test_an_upload_that_is_not_taken_is_a_write_timeout(send, daemon, body):
+    def is_given_up():
+        eventually(lambda: daemon.stats()["in_flight"] == 0, 2, "it goes on")
+
+    timeout = httpx.Timeout(None, write=0.5)
+    with UploadOrigin(stop_reading) as origin, Stopwatch() as watch:
+        with pytest.raises(httpx.WriteTimeout, match="no more of the upload within 0.5 s"):
+            send("PUT", origin.url(), is_given_up, content=body(send), timeout=timeout)
+    assert 0.5 <= watch.seconds < scaled(5)
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_an_upload_that_is_slow_but_goes_on_is_no_write_timeout(send, body):
     def read_with_rests(arrival):
         for _ in range(8):
             arrival.read(LARGE // 8)
@@ -177,5 +190,35 @@ def test_an_upload_goes_on_where_its_origin_rests(send, body):
         arrival.answer(200, b"%d" % arrival.total)
 
     with UploadOrigin(read_with_rests) as origin:
-        answer = send("PUT", origin.url(), content=body(send), timeout=None)
+        timeout = httpx.Timeout(None, write=1)
+        answer = send("PUT", origin.url(), content=body(send), timeout=timeout)
         assert answer.text == str(LARGE)
+
+
+def test_a_pause_of_the_source_is_no_write_timeout(send):
+    with UploadOrigin() as origin:
+        content = send.stream_of(600_000, 200_000, rest=0.5)
+        answer = send("PUT", origin.url(), content=content, timeout=httpx.Timeout(None, write=0.2))
+        assert answer.status_code == 200
+        assert origin.arrivals[0].total == 600_000
+
+
+def keep_the_first(arrival):
+    if arrival.target == "/first":
+        arrival.origin.released.wait(scaled(10))
+    arrival.read_all()
+    arrival.answer(200, b"%d" % arrival.total)
+
+
+def test_an_upload_may_wait_for_its_turn_first(sender, start_daemon):
+    """That has a limit of its own."""
+    daemon = start_daemon({"pool": {"connections_per_origin": 1}})
+    with UploadOrigin(keep_the_first) as origin, daemon.client() as other:
+        other.send("fetch", {"url": origin.url("/first")})
+        origin.await_arrivals(1)
+        timer = threading.Timer(1, origin.release)
+        timer.start()
+        timeout = httpx.Timeout(None, write=0.3, pool=20)
+        answer = sender(daemon.path)("PUT", origin.url(), content=bytes(LARGE), timeout=timeout)
+        assert answer.text == str(LARGE)
+        timer.join()

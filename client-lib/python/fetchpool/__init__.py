@@ -26,6 +26,7 @@ from ._errors import (
     NotSentTimeout,
     Refused,
     Timeout,
+    UploadTimeout,
 )
 from ._request import Request, Tls
 from ._response import ConnectionInfo, Head, Response, Timing
@@ -52,5 +53,6 @@ __all__ = [
     "Timeout",
     "Timing",
     "Tls",
+    "UploadTimeout",
     "__version__",
 ]

@@ -95,7 +95,7 @@ class AsyncRunning:
     async def run_to_piece(self) -> None:
         self.link.connection.grant(self.exchange)
         self.link.flush()
-        self.patience.renew()  # the time until now was the caller's
+        self.patience.resume()
         while not (self.exchange.pieces or self.exchange.is_over):
             await self.step()
 

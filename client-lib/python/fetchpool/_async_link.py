@@ -178,8 +178,9 @@ class AsyncLink:
 
     async def wait(self, exchange: Exchange, signal: Signal, patience: Patience) -> None:
         """Until something happens to it. A deadline ends it."""
+        patience.upload.note(exchange.uploaded, exchange.is_upload_blocked)
         if await signal.wait(max(0.0, patience.left())):
             patience.learn(exchange.has_head, self.connection.default_timeout)
         elif patience.left() <= 0:
             self.cancel(exchange)
-            raise self.connection.no_answer(patience.span())
+            raise self.connection.too_late(patience)

@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional
 
 from . import _wire
 from ._body import BodySource
-from ._errors import Code, Error, error_of
+from ._errors import Code, Error, UploadTimeout, error_of
 from ._exchange import Exchange, State
 from ._patience import Patience
 from ._request import Request
@@ -190,7 +190,12 @@ class Connection:
     def bad_reply(self, error: _wire.BadReply) -> Error:
         return error_of(Code.BAD_REPLY, f"what answers at {self.path} is no fetchpoold: {error}")
 
-    def no_answer(self, seconds: float) -> Error:
+    def too_late(self, patience: Patience) -> Error:
+        """Of which nothing is left."""
+        upload = patience.upload
+        if upload.left() <= 0:
+            message = f"fetchpoold at {self.path} took no more of the upload within"
+            return UploadTimeout(Code.DEADLINE, f"{message} {upload.limit():g} s")
         return error_of(
-            Code.DEADLINE, f"fetchpoold at {self.path} did not answer within {seconds:g} s"
+            Code.DEADLINE, f"fetchpoold at {self.path} did not answer within {patience.span():g} s"
         )

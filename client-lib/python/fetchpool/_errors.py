@@ -8,6 +8,7 @@ What can go wrong, as exceptions: a small tree, cut by what its reader may do ab
         NotSentTimeout        (also a Timeout)
       MaybeProcessed          the origin may have acted on it: send again only what may be done twice
         MaybeProcessedTimeout (also a Timeout)
+          UploadTimeout       no more of its body was taken in time
       Timeout                 some deadline passed; also a TimeoutError
 
 Codes below 900 are the daemon's, the others those of this library, with the numbers and meanings
@@ -114,6 +115,10 @@ class NotSentTimeout(NotSent, Timeout):
 
 class MaybeProcessedTimeout(MaybeProcessed, Timeout):
     """A deadline passed after the request was sent, or the daemon did not answer in time."""
+
+
+class UploadTimeout(MaybeProcessedTimeout):
+    """No more of its body was taken in time: Request.upload_timeout."""
 
 
 class NoDaemon(NotSent):

@@ -144,6 +144,11 @@ class Exchange:
             return False
         return self.result is None or self.result.get("status", 0) < 300
 
+    @property
+    def is_upload_blocked(self) -> bool:
+        """Whether it is the daemon that does not let it go on; the source may have no more, unseen."""
+        return self.is_upload_open and not self.can_upload()
+
     def can_upload(self) -> bool:
         """Whether the upload's next piece can go; its end needs no grant."""
         return self.is_upload_open and (self.allowance > 0 or self.uploaded == self.upload_size)

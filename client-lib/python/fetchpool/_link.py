@@ -121,11 +121,12 @@ class Link:
                 return
             if has_filled and not self.connection.out:
                 continue  # it took all that; there may be more that may go
+            patience.upload.note(exchange.uploaded, exchange.is_upload_blocked)
             if self._wait(max(0.0, patience.left())):
                 self._receive()
                 patience.learn(exchange.has_head, self.connection.default_timeout)
             elif patience.left() <= 0:
-                self.connection.fail(self.connection.no_answer(patience.span()))
+                self.connection.fail(self.connection.too_late(patience))
 
     def see_out(self, exchange: Exchange, pump: Pump) -> bool:
         """Stops the exchange, and reads on to its end, so that nothing of it is taken for the next

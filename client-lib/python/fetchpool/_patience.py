@@ -4,13 +4,15 @@ How long to wait for the daemon's word about one request.
 The daemon watches over deadlines, and says it when one passes; this is for a daemon that hangs. A
 request with a timeout is waited for that long; so is one whose answer is held whole. One that streams
 may take for ever, as long as something happens within the limits of its phases. The timeout is one for
-all attempts: a second daemon is told what the first has left of it.
+all attempts: a second daemon is told what the first has left of it. The wait of an upload for its next
+grant is the one deadline that the daemon does not know.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from typing import Optional
+from typing import Iterable, Optional
 
 from ._request import Request, milliseconds
 from ._wire import MAX_TIMEOUT_MS
@@ -33,6 +35,42 @@ def _sum(*parts: Optional[float]) -> Optional[float]:
     return total
 
 
+class UploadPatience:
+    """
+    How long an upload may wait to go on, or None. What was granted at its beginning may be gone before
+    its turn has come, or its connection: so its first wait may last for these as well, as far as they
+    have limits.
+    """
+
+    def __init__(self, span: Optional[float], phases: Iterable[Optional[float]]) -> None:
+        self.span = math.inf if span is None else span
+        self.before = sum(phase for phase in phases if phase is not None and phase != math.inf)
+        self.uploaded = 0  # when it began to wait
+        self.waits = 0  # after a grant, in this attempt
+        self.since: Optional[float] = None
+
+    def note(self, uploaded: int, is_blocked: bool) -> None:
+        """Before each wait: how much has gone, and whether the daemon is to take more."""
+        if uploaded < self.uploaded:
+            self.waits = 0
+        if not is_blocked:
+            self.since = None
+        elif self.since is None or self.uploaded != uploaded:
+            self.waits += self.uploaded != uploaded
+            self.since = now()
+        self.uploaded = uploaded
+
+    def limit(self) -> float:
+        return self.span + (self.before if self.waits <= 1 else 0.0)
+
+    def left(self) -> float:
+        return math.inf if self.since is None else self.since + self.limit() - now()
+
+    def pause(self) -> None:
+        """Its caller is at work, and does not let it go on."""
+        self.since = None
+
+
 class Patience:
     """timeout: of the whole, or None; head_span, body_span: the longest silences of a stream that has
     none."""
@@ -53,16 +91,21 @@ class Patience:
         self.grace = grace
         self.daemon_timeout = DEFAULT_TIMEOUT_SECONDS
         self.has_head = False
+        self.upload = UploadPatience(None, ())
 
     @classmethod
     def for_request(cls, request: Request, is_stream: bool) -> Patience:
         phases = _sum(request.queue_timeout, request.connect_timeout, request.first_byte_timeout)
-        return cls(
+        made = cls(
             request.timeout,
             request.timeout is not None or not is_stream,
             DEFAULT_TIMEOUT_SECONDS if phases is None else phases,
             DEFAULT_TIMEOUT_SECONDS if request.idle_timeout is None else request.idle_timeout,
         )
+        made.upload = UploadPatience(
+            request.upload_timeout, (request.queue_timeout, request.connect_timeout)
+        )
+        return made
 
     @classmethod
     def of(cls, seconds: float, grace: float = 0.0) -> Patience:
@@ -71,6 +114,11 @@ class Patience:
     def renew(self) -> None:
         """Something happened."""
         self.active = now()
+
+    def resume(self) -> None:
+        """The time until now was the caller's."""
+        self.renew()
+        self.upload.pause()
 
     def learn(self, has_head: bool, daemon_timeout: Optional[float]) -> None:
         """Something came; whether the head of the answer did, and what the daemon's default is."""
@@ -92,7 +140,7 @@ class Patience:
 
     def left(self) -> float:
         """Never more than a day, which is as long as anything can wait for."""
-        return min(self.end() - now(), MAX_TIMEOUT_MS / 1000)
+        return min(self.end() - now(), self.upload.left(), MAX_TIMEOUT_MS / 1000)
 
     def may_start(self) -> bool:
         """Whether another attempt may begin: the grace is for the daemon that was told first."""

@@ -80,7 +80,8 @@ class Request:
     too), which is streamed to the origin. body_size: its length, where that is known and not seen.
     window: how many bytes of a streamed answer may be on their way before they are read.
     max_body: the largest answer, in bytes. timeout: the whole request; queue_timeout,
-    connect_timeout, first_byte_timeout, idle_timeout: one phase. redirects: how many to follow.
+    connect_timeout, first_byte_timeout, idle_timeout: one phase; upload_timeout: how long none of an
+    upload may be taken (this library watches over it). redirects: how many to follow.
     decompress: ask for gzip or deflate, and undo it. http: "auto", "1.1" or "2". retry: "safe",
     "never" or "always": what the daemon may send again by itself. tls: see Tls. proxy: a URL, where
     the user's policy permits it. tag: shown in the daemon's logs and tables.
@@ -98,6 +99,7 @@ class Request:
     connect_timeout: Optional[float] = None
     first_byte_timeout: Optional[float] = None
     idle_timeout: Optional[float] = None
+    upload_timeout: Optional[float] = None
     redirects: int = 0
     decompress: bool = False
     http: Optional[str] = None

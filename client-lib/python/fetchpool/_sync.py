@@ -66,7 +66,7 @@ class Running:
     def run_to_piece(self) -> None:
         exchange = self.exchange
         self.link.connection.grant(exchange)
-        self.patience.renew()  # the time until now was the caller's
+        self.patience.resume()
         self.link.run(
             exchange, self.pump, self.patience, lambda: bool(exchange.pieces) or exchange.is_over
         )

@@ -5,8 +5,8 @@ httpx over the connection pool of the host:
     client = httpx.Client(transport=fetchpool.httpx.Transport())
 
 Redirects, cookies, authentication and content codings stay httpx's. Its timeouts become the daemon's:
-`pool` is queue_timeout, `connect` connect_timeout, `read` first_byte_timeout and idle_timeout; with an
-upload idle_timeout is the greater of `read` and `write`. None means a day, which is the most that the
+`pool` is queue_timeout, `connect` connect_timeout, `read` first_byte_timeout and idle_timeout, `write`
+upload_timeout, and idle_timeout where that is greater. None means a day, which is the most that the
 daemon takes.
 
 `response.extensions` has `http_version`; `network_stream`, whose get_extra_info("server_addr") is the
@@ -28,7 +28,8 @@ import httpx
 
 from . import _adapt, _door
 from ._async import AsyncClient, AsyncStream
-from ._errors import Code, Error, NotSent, Refused
+from ._body import MAX_INLINE_BYTES
+from ._errors import Code, Error, NotSent, Refused, UploadTimeout
 from ._request import Request, Tls
 from ._response import StreamHead
 from ._sync import Client, Stream
@@ -56,6 +57,8 @@ _EMPTY_ANSWER = "empty answer from "
 
 
 def _kind_of(error: Error) -> Type[httpx.TransportError]:
+    if isinstance(error, UploadTimeout):
+        return httpx.WriteTimeout
     known = _KINDS.get(error.code)
     if known is not None:
         return known
@@ -111,6 +114,7 @@ def _timeouts_of(request: httpx.Request, is_upload: bool) -> Dict[str, float]:
         "connect_timeout": _seconds(timeout.get("connect")),
         "first_byte_timeout": read,
         "idle_timeout": max(read, write) if is_upload else read,
+        "upload_timeout": write,
     }
 
 
@@ -154,7 +158,8 @@ class _Settings:
 
     def request(self, request: httpx.Request) -> Request:
         body, size = _body_of(request)
-        keys: Dict[str, Any] = dict(_timeouts_of(request, body is request.stream))
+        is_upload = not (body is None or isinstance(body, bytes) and len(body) <= MAX_INLINE_BYTES)
+        keys: Dict[str, Any] = dict(_timeouts_of(request, is_upload))
         return Request(
             _url_of(request.url),
             request.method,
