@@ -1,33 +1,32 @@
 """
 Plots as SVG, by gnuplot.
 
-    lines(path, [Panel(title, {"fetchpoold": [(1, 12.5), (16, 9.0)], ...})], x="clients", y="µs")
-    bars(path, [Panel(title, {"fetchpoold": [("loopback", 1.2), ("5 ms", 6.4)], ...})], y="ms")
+    lines(path, [Panel(title, {"fetchpoold": [(1, 12.5), (16, 9.0)], ...}, y="µs")], x="clients")
+    bars(path, [Panel(title, {"fetchpoold": [("loopback", 1.2), ("5 ms", 6.4)], ...}, y="ms")])
 
-A series keeps its colour in all plots; ours is the thick one. Panels stand beside each other.
+Ours has a colour of its own, and the thick line. Panels stand beside each other, or `columns` a row.
 """
 
 import subprocess
 from collections import namedtuple
 
-Panel = namedtuple("Panel", "title series")
+Panel = namedtuple("Panel", "title series y")
 
 # Colours that stay apart for who does not see all of them alike.
 OURS = "#d55e00"
 OTHERS = ["#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999"]
 
-PANEL_WIDTH, HEIGHT = 520, 380
+PANEL_WIDTH, PANEL_HEIGHT = 480, 340
 
 HEAD = """
 set terminal svg size {width},{height} font "sans-serif,13" background rgb "white" linewidth 1.2
 set output "{path}"
-set multiplot layout 1,{panels}
+set multiplot layout {rows},{columns}
 set grid ytics lc rgb "#dddddd" lt 1
 set border 3 lc rgb "#666666"
 set xtics nomirror
 set ytics nomirror
 set key outside bottom center horizontal
-set ylabel "{y}"
 set yrange [0:*]
 """
 
@@ -51,11 +50,13 @@ def block(number, points):
     return f"$data{number} << END_OF_DATA\n{rows}\nEND_OF_DATA\n"
 
 
-def draw(path, panels, y, before, part, height=HEIGHT):
+def draw(path, panels, columns, before, part):
     """`part`: (number, name, colour) -> what plots the data block of that number."""
     names = names_of(panels)
-    script = HEAD.format(width=PANEL_WIDTH * len(panels), height=height, path=path,
-                         panels=len(panels), y=y) + before
+    columns = columns or len(panels)
+    rows = -(-len(panels) // columns)
+    script = HEAD.format(width=PANEL_WIDTH * columns, height=PANEL_HEIGHT * rows, path=path,
+                         rows=rows, columns=columns) + before
     number = 0
     for panel in panels:
         parts = []
@@ -63,13 +64,13 @@ def draw(path, panels, y, before, part, height=HEIGHT):
             script += block(number, points)
             parts.append(part(number, name, colour(name, names)))
             number += 1
-        script += f'set title "{panel.title}"\nplot {", ".join(parts)}\n'
+        script += f'set title "{panel.title}"\nset ylabel "{panel.y}"\nplot {", ".join(parts)}\n'
     done = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True)
     if done.returncode != 0 or done.stderr:
         raise RuntimeError(f"gnuplot: {done.stderr}")
 
 
-def lines(path, panels, x, y, logarithmic=True):
+def lines(path, panels, x, columns=None, logarithmic=True):
     before = f'set xlabel "{x}"\n'
     if logarithmic:
         ticks = sorted({point[0] for panel in panels for points in panel.series.values()
@@ -81,14 +82,14 @@ def lines(path, panels, x, y, logarithmic=True):
         return (f'$data{number} using 1:2 with linespoints lc rgb "{colour_}" lw {width} pt 7 ps 0.6 '
                 f'title "{name}"')
 
-    draw(path, panels, y, before, part)
+    draw(path, panels, columns, before, part)
 
 
-def bars(path, panels, y):
+def bars(path, panels, columns=None):
     before = ("set style data histograms\nset style histogram clustered gap 1\n"
               "set style fill solid 0.9 noborder\nset boxwidth 0.9\n")
 
     def part(number, name, colour_):
         return f'$data{number} using 2:xtic(1) lc rgb "{colour_}" title "{name}"'
 
-    draw(path, panels, y, before, part)
+    draw(path, panels, columns, before, part)
