@@ -1,15 +1,18 @@
 """
 What httpx hands to its transport beside plain requests: those that it made of a redirect, of files and
-fields, those that say what is the daemon's to say, bodies that are not taken. Blocking and asynchronous, over a
-real daemon.
+fields, those that say what is the daemon's to say, bodies that are not taken. Blocking, with asyncio and
+with trio, over a real daemon.
 """
 
 import asyncio
+import gc
 import sys
 import threading
 import time
 
+import httpx
 import pytest
+import trio
 
 from support.daemon import ROOT
 from support.origin import RawOrigin, response, serve
@@ -17,8 +20,6 @@ from support.timing import Stopwatch, eventually, scaled
 from support.upload_origin import UploadOrigin, stop_reading
 
 sys.path.insert(0, str(ROOT / "client-lib" / "python"))
-
-httpx = pytest.importorskip("httpx")
 
 import fetchpool.httpx  # noqa: E402
 
@@ -51,7 +52,10 @@ class Blocking:
             time.sleep(rest)
 
 
-class Asynchronous(Blocking):
+class Asyncio(Blocking):
+    run = staticmethod(lambda main: asyncio.run(main()))
+    sleep = staticmethod(asyncio.sleep)
+
     def __call__(self, method, url, at_end=nothing, **keys):
         async def run():
             transport = fetchpool.httpx.AsyncTransport(self.path)
@@ -61,7 +65,7 @@ class Asynchronous(Blocking):
                 finally:
                     at_end()
 
-        return asyncio.run(run())
+        return self.run(run)
 
     def callback(self, take):
         async def take_in_turn(*arguments):
@@ -72,10 +76,15 @@ class Asynchronous(Blocking):
     async def stream_of(self, size, piece=1 << 16, rest=0.0):
         for begin in range(0, size, piece):
             yield bytes(min(piece, size - begin))
-            await asyncio.sleep(rest)
+            await self.sleep(rest)
 
 
-@pytest.fixture(params=[Blocking, Asynchronous])
+class Trio(Asyncio):
+    run = staticmethod(trio.run)
+    sleep = staticmethod(trio.sleep)
+
+
+@pytest.fixture(params=[Blocking, Asyncio, Trio])
 def sender(request):
     return request.param
 
@@ -179,6 +188,20 @@ def test_an_upload_that_is_not_taken_is_a_write_timeout(send, daemon, body):
         with pytest.raises(httpx.WriteTimeout, match="no more of the upload within 0.5 s"):
             send("PUT", origin.url(), is_given_up, content=body(send), timeout=timeout)
     assert 0.5 <= watch.seconds < scaled(5)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_upload_that_is_given_up_leaves_no_generator_to_trio(daemon):
+    async def run(url):
+        transport = fetchpool.httpx.AsyncTransport(str(daemon.path))
+        async with httpx.AsyncClient(transport=transport) as client:
+            with pytest.raises(httpx.WriteTimeout):
+                timeout = httpx.Timeout(None, write=0.1)
+                await client.put(url, content=bytes(LARGE), timeout=timeout)
+            gc.collect()
+
+    with UploadOrigin(stop_reading) as origin:
+        trio.run(run, origin.url())
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())

@@ -33,7 +33,7 @@ class BodySource:
         return iter(())
 
     def async_pieces(self) -> AsyncIterator[bytes]:
-        return _made_async(self.pieces())
+        return _MadeAsync(self.pieces())
 
 
 class InlineBody(BodySource):
@@ -107,10 +107,8 @@ class AsyncIterableUpload(_Upload):
         super().__init__(size)
         self.source = source
 
-    async def async_pieces(self) -> AsyncIterator[bytes]:
-        async for piece in self.source:
-            for part in _cut(_as_bytes(piece)):
-                yield part
+    def async_pieces(self) -> AsyncIterator[bytes]:
+        return _CutAsync(self.source)
 
 
 def _as_bytes(piece: Any) -> bytes:
@@ -129,9 +127,30 @@ def _cut(piece: bytes) -> Iterator[bytes]:
         yield bytes(view[begin : begin + MAX_DATA_BYTES])
 
 
-async def _made_async(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
+# No generators: an upload may be given up in the middle, and whoever leaves an asynchronous generator
+# there has to close it, or is reported by trio.
+
+
+class _MadeAsync(AsyncIterator[bytes]):
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopAsyncIteration
+
+
+class _CutAsync(AsyncIterator[bytes]):
+    def __init__(self, source: AsyncIterable[bytes]) -> None:
+        self._source = source.__aiter__()
+        self._parts: Iterator[bytes] = iter(())
+
+    async def __anext__(self) -> bytes:
+        while True:
+            for part in self._parts:
+                return part
+            self._parts = _cut(_as_bytes(await self._source.__anext__()))
 
 
 def _position(file: Any) -> Optional[int]:
