@@ -7,13 +7,14 @@ zurl's request is a tnetstring behind a T, sent over a REQ socket. Its certifica
 against a CA of one's own, so they are not.
 """
 
-import ctypes
 import getopt
 import json
 import sys
 import time
 
 import zmq
+
+from shared.cputime import cpu_seconds
 
 
 def tnetstring(value):
@@ -25,16 +26,6 @@ def tnetstring(value):
         data = b"".join(tnetstring(part) for pair in value.items() for part in pair)
         tag = b"}"
     return str(len(data)).encode() + b":" + data + tag
-
-
-def cpu_seconds(pids):
-    libc = ctypes.CDLL(None)
-    total = 0
-    for pid in pids:
-        clock = ctypes.c_int()
-        assert libc.clock_getcpuclockid(pid, ctypes.byref(clock)) == 0, f"no process {pid}"
-        total += time.clock_gettime(clock.value)
-    return total
 
 
 class Window:

@@ -6,8 +6,11 @@ What the measurements share. Importing it makes tests/support importable, too.
     report    tables, and on which machine and with which versions they were measured
     plot      SVG by gnuplot
     origin    nginx as origin, HTTP/1.1 and HTTP/2
+    place     an origin on loopback or some time away, and who asks it
     peers     fetchpoold and what stands beside it
     load      the programs that send requests
+    stage     a build, a directory, an origin and peers, each on its processor
+    cputime   the processor time of other processes
 """
 
 import pathlib

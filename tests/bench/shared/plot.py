@@ -85,8 +85,9 @@ def lines(path, panels, x, columns=None, logarithmic=True):
     draw(path, panels, columns, before, part)
 
 
-def bars(path, panels, columns=None):
-    before = ("set style data histograms\nset style histogram clustered gap 1\n"
+def bars(path, panels, columns=None, logarithmic=False):
+    before = "set logscale y\nset yrange [1:*]\n" if logarithmic else ""
+    before += ("set style data histograms\nset style histogram clustered gap 1\n"
               "set style fill solid 0.9 noborder\nset boxwidth 0.9\n")
 
     def part(number, name, colour_):
