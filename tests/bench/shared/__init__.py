@@ -9,7 +9,8 @@ What the measurements share. Importing it makes tests/support importable, too.
     place     an origin on loopback or some time away, and who asks it
     peers     fetchpoold and what stands beside it
     load      the programs that send requests
-    stage     a build, a directory, an origin and peers, each on its processor
+    stage     a directory, an origin, and peers
+    build     a release of this tree
     cputime   the processor time of other processes
 """
 

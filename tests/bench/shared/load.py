@@ -2,8 +2,13 @@
 The programs that send requests, and what they say: requests, seconds, cpu_us (processor time of each
 request), p50_us, p99_us.
 
-    run_load(peer, http, clients, seconds)      a load on a peer (shared/peers.py), at its cost
-    run_floor(origin, http, at_once, seconds)   the same requests by the leanest libcurl loop
+    run_load(stage, peer, http, clients, seconds)    a load on a peer (shared/peers.py), at its cost
+    run_floor(stage, http, at_once, seconds)         the same requests by the leanest libcurl loop
+    run_direct(stage, http, requests)                the same by h2load, one at a time: latencies only
+
+With two processors or more, what is measured has one to itself, and load and origin share another. With
+one client all share one: nothing happens at the same time then, and a processor that falls asleep
+between two messages costs more than either program.
 """
 
 import json
@@ -18,9 +23,13 @@ LOAD, FLOOR = BUILD / "tests/load", BUILD / "tests/floor"
 ZURL_LOAD = pathlib.Path(__file__).resolve().parents[1] / "zurl_load.py"
 WARM_UP_MS = 300
 
-# With two processors or more, what is measured has one to itself, and the load and the origin another.
 CPUS = sorted(os.sched_getaffinity(0))
-MEASURED, OTHERS = (CPUS[:1], CPUS[1:2]) if len(CPUS) > 1 else (CPUS, CPUS)
+ONE, OTHER = CPUS[:1], CPUS[1:2] or CPUS
+
+
+def others(clients):
+    """Where load and origin are; what is measured is on ONE."""
+    return ONE if clients == 1 else OTHER
 
 
 def pin(pid, cpus):
@@ -33,18 +42,36 @@ def run(command, cpus):
                           stdin=subprocess.DEVNULL,
                           preexec_fn=lambda: os.sched_setaffinity(0, cpus))
     if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}:\n{done.stderr}")
-    return json.loads(done.stdout)
+        sys.exit(f"{' '.join(map(str, command))}:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
-def run_load(peer, http, clients, seconds, target="/", urls=None):
+def run_load(stage, peer, http, clients, seconds, target="/", urls=None):
+    pin(stage.origin.process.pid, others(clients))
+    for pid in peer.pids:
+        pin(pid, ONE)
     where, targets = peer.command(http, target)
     program = [sys.executable, ZURL_LOAD] if where[0] == "zurl" else [LOAD]
     pids = [word for pid in peer.pids for word in ("-p", pid)]
-    return run([*program, *pids, *where, clients, WARM_UP_MS, round(seconds * 1000),
-                *(urls or targets)], OTHERS)
+    return json.loads(run([*program, *pids, *where, clients, WARM_UP_MS, round(seconds * 1000),
+                           *(urls or targets)], others(clients)))
 
 
-def run_floor(origin, http, at_once, seconds, target="/"):
-    return run([FLOOR, http, origin.ca, at_once, WARM_UP_MS, round(seconds * 1000),
-                origin.url(http, target)], MEASURED)
+def run_floor(stage, http, at_once, seconds):
+    pin(stage.origin.process.pid, others(at_once))
+    return json.loads(run([FLOOR, http, stage.origin.ca, at_once, WARM_UP_MS,
+                           round(seconds * 1000), stage.origin.url(http)], ONE))
+
+
+def run_direct(stage, http, requests):
+    """h2load writes a line for each request: when, its status, microseconds. The first tenth warms up."""
+    pin(stage.origin.process.pid, ONE)
+    log = stage.directory / "h2load"
+    log.unlink(missing_ok=True)
+    run(["h2load", f"-n{requests}", "-c1", "-m1", f"--log-file={log}",
+         *(["--h1"] if http == "1.1" else []), stage.origin.url(http)], ONE)
+    lines = [line.split("\t") for line in log.read_text().splitlines()[requests // 10:]]
+    if not lines or any(status != "200" for _, status, _ in lines):
+        sys.exit("h2load: not every request succeeded")
+    took = sorted(int(us) for _, _, us in lines)
+    return {"p50_us": took[len(took) // 2], "p99_us": took[len(took) * 99 // 100]}
