@@ -240,7 +240,7 @@ int main(int argc, char **argv)
         if (!clients[i])
             die("no memory");
         clients[i]->socket = is_http ? connect_tcp(argv[1]) : connect_unix(argv[1]);
-        clients[i]->next = i % request_count;
+        clients[i]->next = i * request_count / count;
         scanner_init(&clients[i]->scanner, MAX_ANSWER, WIRE_MAX_MESSAGE_ELEMENTS);
     }
     meter_start(&meter, atol(argv[3]), atol(argv[4]));

@@ -6,7 +6,9 @@ The origin of the measurements: one nginx process, as lean as it can be.
     origin.url("1.1", "/files/x")               what lies in origin.files
     origin.url("2", "/only/2")                  a 505 for another protocol
     origin.url("1.1", "/connection")            the connection's number at the origin, and its protocol
-    BenchOrigin(directory, address=line.FAR)    where that address is, inside a namespace
+    BenchOrigin(directory, address=line.FAR, namespace=line.far)
+    BenchOrigin(directory, more=1000)           origin.more["2"]: so many ports more, origins of their own
+    origin.url("2", "/", port)
 """
 
 import contextlib
@@ -29,6 +31,7 @@ CONFIG = """
         listen {address}:{h1} ssl backlog=4096;
         listen {address}:{h2} ssl http2 backlog=4096;
         listen {address}:{plain} backlog=4096;
+{more}
         location / {{ return 200 "hello\\n"; }}
         location = /only/1.1 {{ if ($server_protocol != HTTP/1.1) {{ return 505; }} return 200 "hello\n"; }}
         location = /only/2 {{ if ($server_protocol != HTTP/2.0) {{ return 505; }} return 200 "hello\n"; }}
@@ -45,7 +48,7 @@ CONFIG = """
 
 
 class BenchOrigin(NginxProcess):
-    def __init__(self, directory, address="127.0.0.1", namespace=None):
+    def __init__(self, directory, address="127.0.0.1", namespace=None, more=0):
         self.directory = pathlib.Path(directory)
         self.address = address
         self.files = self.directory / "files"
@@ -55,11 +58,14 @@ class BenchOrigin(NginxProcess):
         names = f"DNS:localhost,IP:{address}"
         leaf = self.authority.sign("origin", names)
         self.ports = {"1.1": free_port(), "2": free_port(), "plain": free_port()}
+        self.more = {http: [free_port() for _ in range(more)] for http in ("1.1", "2")}
+        listens = [f"        listen {address}:{port} ssl{' http2' if http == '2' else ''};"
+                   for http, ports in self.more.items() for port in ports]
         self.status = free_port()
         self.namespace = namespace
         with self.inside():
             self.launch(CONFIG, self.status, leaf=leaf, address=address, h1=self.ports["1.1"],
-                        h2=self.ports["2"], plain=self.ports["plain"], status=self.status)
+                        h2=self.ports["2"], plain=self.ports["plain"], status=self.status, more="\n".join(listens))
 
     def __enter__(self):
         return self
@@ -77,6 +83,6 @@ class BenchOrigin(NginxProcess):
     def host(self):
         return "localhost" if self.address == "127.0.0.1" else self.address
 
-    def url(self, http="2", target="/"):
+    def url(self, http="2", target="/", port=None):
         scheme = "http" if http == "plain" else "https"
-        return f"{scheme}://{self.host()}:{self.ports[http]}{target}"
+        return f"{scheme}://{self.host()}:{port or self.ports[http]}{target}"
