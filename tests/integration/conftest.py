@@ -209,3 +209,38 @@ def slow(gate):
     with RawOrigin(gated(gate)) as origin:
         yield origin
         gate.open_for_all()
+
+
+# ---- For the Python client -----------------------------------------------------------------------
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def loop(request):
+    return request.param
+
+
+@pytest.fixture
+def asker(start_daemon, kind):
+    """asker(path, ...): a client of each kind, which leaves no socket behind: see python_client.py."""
+    from support.python_client import Asker, sockets_to
+    with contextlib.ExitStack() as stack:
+        def make(path, **options):
+            assert sockets_to(path) == 0
+            made = Asker(kind, path, **options)
+            stack.callback(lambda: assert_none_left(path))
+            stack.callback(made.close)
+            return made
+
+        def assert_none_left(path):
+            assert sockets_to(path) == 0
+
+        yield make
+
+
+@pytest.fixture
+def ask(asker, daemon):
+    return asker(daemon.path)

@@ -1,6 +1,5 @@
 """Row C24 with streams: libfetchpool and the real daemon under hardships, every byte right."""
 
-import hashlib
 import shutil
 
 import pytest
@@ -8,28 +7,15 @@ import pytest
 from support.calm import calm
 from support.daemon import ROOT, temporary_directory
 from support.driver import Runner, compile_against_library
-from support.fakedaemon import words
-from support.origin import RawOrigin, chunked_response, response, serve
 from support.upload_origin import UploadOrigin, answer_early
+from support.words_origin import digest, words_origin
 
 UPLOAD_SEED = 99  # as the drivers' threads have it
 
 
-def answer(request):
-    """The body that the target names, /LENGTH/SEED, every other time in chunks; uploads are kept."""
-    length, seed = map(int, request.target.split("/")[1:])
-    body = words(length, seed)
-    request.connection.origin.uploads.append(hashlib.sha256(request.body).digest())
-    if seed % 2:
-        return response(body=body)
-    return chunked_response([body[at:at + 50_000] for at in range(0, length, 50_000)],
-                            trailers=[("X-Sum", "1")])
-
-
 @pytest.fixture
 def origin():
-    with RawOrigin(serve(answer)) as origin:
-        origin.uploads = []
+    with words_origin() as origin:
         yield origin
 
 
@@ -57,10 +43,6 @@ def asynchronous(drivers, daemon):
 
 def good(length):
     return f"0 0 200 {length} right "
-
-
-def digest(length, seed):
-    return hashlib.sha256(words(length, seed)).digest()
 
 
 @pytest.mark.long

@@ -113,16 +113,15 @@ class Link:
     ) -> None:
         """Until that is so; it must be so once the exchange is over. A deadline ends the exchange."""
         while True:
-            has_filled = exchange.is_uploading and pump.fill(self.connection, exchange)
-            if has_filled:
+            if exchange.is_uploading and pump.fill(self.connection, exchange):
                 patience.renew()
             self._flush()
             if is_done():
                 return
-            if has_filled and not self.connection.out:
-                continue  # it took all that; there may be more that may go
             patience.upload.note(exchange.uploaded, exchange.is_upload_blocked)
-            if self._wait(max(0.0, patience.left())):
+            # What was granted goes at once: the daemon may grant nothing more before it has it.
+            has_more = exchange.can_upload() and len(self.connection.out) < ENOUGH_OUT_BYTES
+            if self._wait(0.0 if has_more else max(0.0, patience.left())):
                 self._receive()
                 patience.learn(exchange.has_head, self.connection.default_timeout)
             elif patience.left() <= 0:
