@@ -119,7 +119,7 @@ def test_an_absent_daemon_is_a_503_that_says_so_until_it_comes(path, nginx, auth
 
 @pytest.mark.parametrize("url, status, said", [
     ("ftp://localhost/", 400, "http:// and https:// only"),
-    ("localhost", 400, "missing an 'http://' or 'https://' protocol"),
+    ("localhost", 400, "begins with neither http:// nor https://"),
     ("https://\u2603.example/", 400, "url: The authority"),
     ("http://127.0.0.1:{closed}/", 502, "connection refused"),
 ])
