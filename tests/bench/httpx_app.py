@@ -1,8 +1,8 @@
 """
 The FastAPI application that tests/bench/httpx measures: each call of it is one call of an origin.
 
-Environment: BENCH_CLIENT says which httpx client it uses, BENCH_URL what it asks for, BENCH_CA whom it
-trusts, BENCH_READY a directory in which each worker leaves a file when it is ready.
+Environment: BENCH_CLIENT says which httpx client it uses, BENCH_URL what it asks for, BENCH_CA whom
+it trusts, BENCH_READY a directory in which each worker leaves a file when it is ready.
 """
 
 import os

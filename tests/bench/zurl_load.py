@@ -3,8 +3,8 @@ The load for zurl, as load.c is for the others: clients on ZeroMQ, each with one
 
     zurl_load.py [-p PID]... zurl SPEC CLIENTS WARM-UP-MS MS URL
 
-zurl's request is a tnetstring behind a T, sent over a REQ socket. Its certificates cannot be verified
-against a CA of one's own, so they are not.
+zurl's request is a tnetstring behind a T, sent over a REQ socket. Its certificates cannot be
+verified against a CA of one's own, so they are not.
 """
 
 import getopt

@@ -1,4 +1,4 @@
-"""The measurements' delay line (tests/support/delayline.py): as long as it says, and gone afterwards."""
+"""The delay line of tests/support/delayline.py: as long as it says, and gone afterwards."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ import sys
 sys.path.insert(0, "tests")
 from support.delayline import DelayLine
 with DelayLine(5) as line:
-    print(*(process.pid for process in (line.process, line.near.process, line.far.process)), flush=True)
+    print(line.process.pid, line.near.process.pid, line.far.process.pid, flush=True)
     sys.stdin.read()
 """
 
@@ -97,7 +97,7 @@ def test_nothing_is_left_of_it_when_its_block_ends_or_fails(open_line):
         begun = processes_of(line)
         raise ZeroDivisionError
     assert all(map(is_gone, begun))
-    assert len(os.listdir("/proc/self/fd")) <= before  # objects of the threads before may go meanwhile
+    assert len(os.listdir("/proc/self/fd")) <= before  # those of earlier tests may go
 
 
 def test_nothing_is_left_of_it_when_its_process_is_killed(open_line):

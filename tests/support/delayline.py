@@ -6,8 +6,8 @@ A network with a length: two namespaces, and each packet between them takes a fi
         subprocess.run([*line.near.enter(), "curl", …])         its clients, and a daemon
         line.measured_ms()                                      what a round trip takes
 
-Root's alone: NotPermitted says what is missing. The namespaces, the two TUN devices that join them and
-the program that passes the packets on (delayline.c) go with the block, and with the process.
+Root's alone: NotPermitted says what is missing. The namespaces, the two TUN devices that join them
+and the program that passes the packets on (delayline.c) go with the block, and with the process.
 """
 
 import contextlib

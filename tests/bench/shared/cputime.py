@@ -1,4 +1,4 @@
-"""The processor time of other processes, by the kernel's own account: in nanoseconds, not in ticks."""
+"""The processor time of other processes, by the kernel's account in nanoseconds, not in ticks."""
 
 import ctypes
 import time

@@ -1,14 +1,14 @@
 """
-The programs that send requests, and what they say: requests, seconds, cpu_us (processor time of each
-request), p50_us, p99_us.
+The programs that send requests, and what they say: requests, seconds, cpu_us (processor time of
+each request), p50_us, p99_us.
 
     run_load(stage, peer, http, clients, seconds)    a load on a peer (shared/peers.py), at its cost
     run_floor(stage, http, at_once, seconds)         the same requests by the leanest libcurl loop
-    run_direct(stage, http, requests)                the same by h2load, one at a time: latencies only
+    run_direct(stage, http, requests)                by h2load, one at a time: latencies only
 
-With two processors or more, what is measured has one to itself, and load and origin share another. With
-one client all share one: nothing happens at the same time then, and a processor that falls asleep
-between two messages costs more than either program.
+With two processors or more, what is measured has one to itself, and load and origin share another.
+With one client all share one: nothing happens at the same time then, and a processor that falls
+asleep between two messages costs more than either program.
 """
 
 import json
@@ -64,7 +64,7 @@ def run_floor(stage, http, at_once, seconds):
 
 
 def run_direct(stage, http, requests):
-    """h2load writes a line for each request: when, its status, microseconds. The first tenth warms up."""
+    """h2load logs each request: when, its status, microseconds. The first tenth warms up."""
     pin(stage.origin.process.pid, ONE)
     log = stage.directory / "h2load"
     log.unlink(missing_ok=True)

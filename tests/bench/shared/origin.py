@@ -5,9 +5,8 @@ The origin of the measurements: one nginx process, as lean as it can be.
     origin.url("1.1"), origin.url("2")          https; six bytes
     origin.url("1.1", "/files/x")               what lies in origin.files
     origin.url("2", "/only/2")                  a 505 for another protocol
-    origin.url("1.1", "/connection")            the connection's number at the origin, and its protocol
     BenchOrigin(directory, address=line.FAR, namespace=line.far)
-    BenchOrigin(directory, more=1000)           origin.more["2"]: so many ports more, origins of their own
+    BenchOrigin(directory, more=1000)           origin.more["2"]: so many more ports
     origin.url("2", "/", port)
 """
 
@@ -33,9 +32,14 @@ CONFIG = """
         listen {address}:{plain} backlog=4096;
 {more}
         location / {{ return 200 "hello\\n"; }}
-        location = /only/1.1 {{ if ($server_protocol != HTTP/1.1) {{ return 505; }} return 200 "hello\n"; }}
-        location = /only/2 {{ if ($server_protocol != HTTP/2.0) {{ return 505; }} return 200 "hello\n"; }}
-        location = /connection {{ return 200 "$connection $server_protocol\\n"; }}
+        location = /only/1.1 {{
+            if ($server_protocol != HTTP/1.1) {{ return 505; }}
+            return 200 "hello\\n";
+        }}
+        location = /only/2 {{
+            if ($server_protocol != HTTP/2.0) {{ return 505; }}
+            return 200 "hello\\n";
+        }}
         location /files/ {{ root {directory}; }}
         location /put/ {{ root {directory}; dav_methods PUT; }}
     }}
@@ -65,7 +69,8 @@ class BenchOrigin(NginxProcess):
         self.namespace = namespace
         with self.inside():
             self.launch(CONFIG, self.status, leaf=leaf, address=address, h1=self.ports["1.1"],
-                        h2=self.ports["2"], plain=self.ports["plain"], status=self.status, more="\n".join(listens))
+                        h2=self.ports["2"], plain=self.ports["plain"], status=self.status,
+                        more="\n".join(listens))
 
     def __enter__(self):
         return self

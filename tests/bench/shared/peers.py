@@ -7,9 +7,9 @@ that works, and connections to the origin that stay open.
         peers["HAProxy"].http                       the protocols that it speaks to origins
         peers["HAProxy"].command(clients, http)     what a load generator is told (shared/load.py)
 
-Clients reach fetchpoold over its Unix socket, zurl over ZeroMQ, the others over HTTP/1.1 in the clear
-on loopback; all of them verify the origin's certificate, but for zurl, which cannot be given a CA.
-nginx and squid do not speak HTTP/2 to origins.
+Clients reach fetchpoold over its Unix socket, zurl over ZeroMQ, the others over HTTP/1.1 in the
+clear on loopback; all of them verify the origin's certificate, but for zurl, which cannot be given
+a CA. nginx and squid do not speak HTTP/2 to origins.
 """
 
 import contextlib
@@ -58,6 +58,7 @@ defaults
     timeout connect 10s
     timeout client 1h
     timeout server 1h
+    default-server ssl sni str(localhost) verifyhost localhost pool-purge-delay 1h
 frontend h1
     bind 127.0.0.1:{h1}
     default_backend h1
@@ -65,9 +66,9 @@ frontend h2
     bind 127.0.0.1:{h2}
     default_backend h2
 backend h1
-    server origin 127.0.0.1:{to_h1} ssl ca-file {ca} sni str(localhost) verifyhost localhost pool-purge-delay 1h
+    server origin 127.0.0.1:{to_h1} ca-file {ca}
 backend h2
-    server origin 127.0.0.1:{to_h2} ssl ca-file {ca} sni str(localhost) verifyhost localhost alpn h2 pool-purge-delay 1h
+    server origin 127.0.0.1:{to_h2} ca-file {ca} alpn h2
 """
 
 SQUID = """

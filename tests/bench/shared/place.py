@@ -1,7 +1,7 @@
 """
 An origin, and where those are who ask it: on loopback, or a fixed time away (a delay line).
 
-    with Places(0, 5, 20, 80) as places:        round trips in ms; those that cannot be had are missing
+    with Places(0, 5, 20, 80) as places:        round trips in ms; what cannot be had is missing
         place.name, place.origin, place.directory
         place.round_trip_ms()                   as measured; 0 on loopback
         place.daemon({...})                     a fetchpoold there that trusts the origin

@@ -4,7 +4,8 @@ Plots as SVG, by gnuplot.
     lines(path, [Panel(title, {"fetchpoold": [(1, 12.5), (16, 9.0)], ...}, y="µs")], x="clients")
     bars(path, [Panel(title, {"fetchpoold": [("loopback", 1.2), ("5 ms", 6.4)], ...}, y="ms")])
 
-Ours has a colour of its own, and the thick line. Panels stand beside each other, or `columns` a row.
+Ours has a colour of its own, and the thick line. Panels stand beside each other, or `columns` a
+row.
 """
 
 import subprocess
@@ -26,7 +27,7 @@ set grid ytics lc rgb "#dddddd" lt 1
 set border 3 lc rgb "#666666"
 set xtics nomirror
 set ytics nomirror
-set key outside bottom center horizontal
+set key below center samplen 2 maxrows 2
 set yrange [0:*]
 """
 
@@ -71,22 +72,28 @@ def draw(path, panels, columns, before, part):
 
 
 def lines(path, panels, x, columns=None, logarithmic=True):
-    before = f'set xlabel "{x}"\n'
+    before = f'set xlabel "{x}" offset 0,0.6\n'
     if logarithmic:
         ticks = sorted({point[0] for panel in panels for points in panel.series.values()
                         for point in points})
         before += "set logscale x\nset xtics (" + ", ".join(f'"{t:,}" {t}' for t in ticks) + ")\n"
+        before += f"set xrange [{ticks[0] * 0.8}:{ticks[-1] * 1.25}]\n"
 
     def part(number, name, colour_):
         width = 3 if colour_ == OURS else 1.6
-        return (f'$data{number} using 1:2 with linespoints lc rgb "{colour_}" lw {width} pt 7 ps 0.6 '
-                f'title "{name}"')
+        return (f'$data{number} using 1:2 with linespoints lc rgb "{colour_}" lw {width} pt 7 '
+                f'ps 0.6 title "{name}"')
 
     draw(path, panels, columns, before, part)
 
 
 def bars(path, panels, columns=None, logarithmic=False):
-    before = "set logscale y\nset yrange [1:*]\n" if logarithmic else ""
+    groups = max(len(points) for panel in panels for points in panel.series.values())
+    before = f"set xrange [-0.7:{groups - 0.3}]\n"
+    if logarithmic:
+        least = min(point[1] for panel in panels for points in panel.series.values()
+                    for point in points)
+        before += f"set logscale y\nset yrange [{least / 2:.3g}:*]\n"
     before += ("set style data histograms\nset style histogram clustered gap 1\n"
               "set style fill solid 0.9 noborder\nset boxwidth 0.9\n")
 

@@ -52,7 +52,8 @@ def machine():
     release = pathlib.Path("/etc/os-release").read_text()
     system = re.search(r'^PRETTY_NAME="?([^"\n]+)', release, re.M)
     return (f"{os.cpu_count()} CPUs, {model[1] if model else os.uname().machine}, "
-            f"{system[1] if system else os.uname().sysname}, kernel {os.uname().release.split('-')[0]}")
+            f"{system[1] if system else os.uname().sysname}, "
+            f"kernel {os.uname().release.split('-')[0]}")
 
 
 def versions(names):
@@ -100,5 +101,5 @@ class Report:
         text = "\n\n".join([*self.parts, self.foot]) + "\n"
         print(text, flush=True)
         (self.options.results / f"{self.name}.md").write_text(text)
-        document = {"machine": self.foot, "rounds": self.data}
-        (self.options.results / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n")
+        data = json.dumps({"machine": self.foot, "rounds": self.data}, indent=1)
+        (self.options.results / f"{self.name}.json").write_text(data + "\n")

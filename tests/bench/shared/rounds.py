@@ -20,7 +20,7 @@ class Rounds:
         self.figures = defaultdict(lambda: defaultdict(list))  # case, name: one of each round
 
     def each(self, cases):
-        """Every case once a round; each round begins with another one, every second goes backwards."""
+        """Every case once a round; rounds begin at different ones, every second goes backwards."""
         for number in range(self.count):
             first = number // 2 % len(cases) if cases else 0
             order = cases[first:] + cases[:first]
