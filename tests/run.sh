@@ -81,6 +81,7 @@ if check 'build: release' build release; then
     check 'unit tests: release' unit_tests release
     check 'examples' examples
     check 'integration tests: release' integration_twice release 0 "$@"
+    check "httpx's own tests" tests/support/httpx_suite.sh build/release
 fi
 if check 'build: asan' build asan; then
     check 'unit tests: asan' unit_tests asan
