@@ -81,14 +81,14 @@ class Patience:
         is_total: bool,
         head_span: float = DEFAULT_TIMEOUT_SECONDS,
         body_span: float = DEFAULT_TIMEOUT_SECONDS,
-        grace: float = GRACE_SECONDS,
+        grace: Optional[float] = None,
     ) -> None:
         self.started = self.active = now()
         self.timeout = timeout
         self.is_total = is_total
         self.head_span = head_span
         self.body_span = body_span
-        self.grace = grace
+        self.grace = GRACE_SECONDS if grace is None else grace
         self.daemon_timeout = DEFAULT_TIMEOUT_SECONDS
         self.has_head = False
         self.upload = UploadPatience(None, ())

@@ -159,24 +159,28 @@ class TrioRuntime(Runtime):
 
     def watch(self, watched: socket.socket, on_readable: Callback) -> None:
         async def read_on() -> None:
-            try:
-                while True:
-                    await self._trio.lowlevel.wait_readable(watched)
-                    on_readable()
-            except (self._trio.ClosedResourceError, ValueError, OSError):
-                return  # it was closed
+            while await self._is_ready(self._trio.lowlevel.wait_readable, watched):
+                on_readable()
 
         self._trio.lowlevel.spawn_system_task(read_on)
 
     def watch_writable_once(self, watched: socket.socket, on_writable: Callback) -> None:
         async def write_once() -> None:
-            try:
-                await self._trio.lowlevel.wait_writable(watched)
-            except (self._trio.ClosedResourceError, ValueError, OSError):
-                return
-            on_writable()
+            if await self._is_ready(self._trio.lowlevel.wait_writable, watched):
+                on_writable()
 
         self._trio.lowlevel.spawn_system_task(write_once)
+
+    async def _is_ready(self, wait: Any, watched: socket.socket) -> bool:
+        """False once it is closed. One that is must not be waited for: trio then takes the descriptor
+        -1 for busy, for ever, and what fails in a system task ends the whole run."""
+        if watched.fileno() < 0:
+            return False
+        try:
+            await wait(watched)
+        except self._trio.ClosedResourceError:
+            return False
+        return watched.fileno() >= 0
 
     def unwatch(self, watched: socket.socket) -> None:
         try:

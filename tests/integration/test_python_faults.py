@@ -1,0 +1,414 @@
+"""
+The Python client against a scripted daemon: what it does when the daemon dies, hangs or lies. It is to do
+what libfetchpool does: see test_library.py.
+"""
+
+import os
+import select
+import socket
+import threading
+import types
+
+import msgpack
+import pytest
+
+from support.driver import MAX_ATTEMPTS
+from support.fakedaemon import (ANSWER, FakeDaemon, Peer, hangs, leaves, refuses_with, resets, says,
+                                serves, serves_with, stops_after, streams, words)
+from support.python_client import NAME, fetchpool
+from support.timing import Stopwatch, scaled
+
+URL = "http://origin.test/"
+
+
+def url(length, seed=5):
+    return f"http://origin.test/{length}/{seed}"
+
+
+# ---- Answers -------------------------------------------------------------------------------------
+
+def test_hello_is_said_once_and_a_request_as_it_was_put(asker, path):
+    with FakeDaemon(path, serves) as fake:
+        ask = asker(path)
+        assert ask.fetch(URL).body == b"hello\n"
+        ask.fetch(URL, method="PUT", headers={"a": "b"}, body=b"c", max_body=1, timeout=2,
+                  queue_timeout=0.0001, connect_timeout=3, first_byte_timeout=4.0004,
+                  idle_timeout=float("inf"), redirects=5, decompress=True, http="2", retry="never",
+                  tls=fetchpool.Tls(ca=b"d", verify=False), proxy="e", tag="f", window=7)
+        assert fake.hellos == [{"client": NAME, "version": fetchpool.__version__}]
+        assert fake.accepted == 1
+        assert fake.requests == [{"url": URL}, {
+            "url": URL, "method": "PUT", "headers": [["a", "b"]], "body": b"c", "max_body": 1,
+            "timeout": 2000, "queue_timeout": 1, "connect_timeout": 3000, "first_byte_timeout": 4001,
+            "idle_timeout": 86_400_000, "redirects": 5, "decompress": True, "http": "2",
+            "retry": "never", "tls": {"ca": b"d", "verify": False}, "proxy": "e", "tag": "f"}]
+
+
+def test_a_streamed_request_says_so(asker, path):
+    with FakeDaemon(path, serves) as fake:
+        ask = asker(path)
+        ask.take(URL)
+        ask.take(URL, window=7000)
+        assert fake.requests == [{"url": URL, "stream": True},
+                                 {"url": URL, "stream": True, "window": 7000}]
+
+
+@pytest.mark.parametrize("size", [0, 1, 16381, 16384, 1 << 20, 64 << 20])
+def test_bodies_of_many_sizes_arrive_whole(asker, path, size):
+    with FakeDaemon(path, serves_with(body=b"x" * size)):
+        ask = asker(path)
+        assert len(ask.fetch(URL).body) == size
+        assert len(ask.fetch(URL).body) == size
+
+
+def test_an_answer_in_single_bytes_is_read(asker, path):
+    def drips(peer):
+        request_id, _, _ = peer.request()
+        message = msgpack.packb([1, request_id, None, ANSWER], use_bin_type=True)
+        for i in range(len(message)):
+            peer.socket.sendall(message[i:i + 1])
+        peer.socket.recv(1)
+    with FakeDaemon(path, drips):
+        assert asker(path).fetch(URL).body == b"hello\n"
+
+
+def test_news_and_keys_that_are_not_known_are_passed_over(asker, path):
+    def chats(peer):
+        for request_id, _, params in peer.messages():
+            peer.send([2, "news", ["of no interest"]])
+            peer.send([2, "news", [request_id, 1]])
+            peer.send([2, "news", []])
+            peer.answer_fetch(request_id, params, {
+                **ANSWER, "more": 1, "connection": {**ANSWER["connection"], "more": [1]},
+                "timing": {**ANSWER["timing"], "more": {"a": 1}}})
+    with FakeDaemon(path, chats) as fake:
+        ask = asker(path)
+        assert ask.fetch(URL).connection.peer == "[::1]:443"
+        assert ask.take(URL)[1] == b"hello\n"
+        assert fake.accepted == 1
+
+
+def test_an_answer_with_gaps_is_read_as_empty(asker, path):
+    with FakeDaemon(path, lambda peer: peer.answer(peer.request()[0], {"status": 204})):
+        answer = asker(path).fetch(URL)
+        assert (answer.status, answer.headers, answer.body, answer.http, answer.url) == (
+            204, [], b"", "", "")
+        assert answer.connection.id == -1 and answer.timing.total == 0
+
+
+def test_after_a_goaway_a_new_socket_is_opened(asker, path):
+    def retires(peer):
+        request_id, _, params = peer.request()
+        peer.send([2, "goaway", ["drain"]])
+        peer.answer_fetch(request_id, params, ANSWER)
+        peer.socket.recv(1)
+    with FakeDaemon(path, retires, serves) as fake:
+        ask = asker(path)
+        for _ in range(3):
+            assert ask.fetch(URL).status == 200
+        assert fake.accepted == 2
+
+
+def test_a_goaway_to_an_idle_socket_is_noticed_before_the_next_request(asker, path):
+    gone = threading.Event()
+
+    def retires_later(peer):
+        request_id, _, _ = peer.request()
+        peer.answer(request_id, ANSWER)
+        peer.send([2, "goaway", ["drain"]])
+        gone.set()
+        peer.socket.recv(1)
+    with FakeDaemon(path, retires_later, serves) as fake:
+        ask = asker(path)
+        assert ask.fetch(URL).status == 200
+        assert gone.wait(scaled(5))
+        assert ask.fetch(URL).status == 200
+        assert fake.accepted == 2 and len(fake.requests) == 2
+
+
+def test_after_a_goaway_a_stream_is_read_to_its_end(asker, path):
+    go_on = threading.Event()
+
+    def retires(peer):
+        request_id = peer.begin()
+        peer.head(request_id)
+        peer.data(request_id, b"one")
+        peer.send([2, "goaway", ["drain"]])
+        assert go_on.wait(scaled(5))
+        peer.data(request_id, b"two")
+        peer.end(request_id, 6)
+        assert not peer.socket.recv(1 << 20)  # closed by the client, and nothing sent on it
+    with FakeDaemon(path, retires, serves) as fake:
+        ask = asker(path)
+        stream = ask.open(URL)
+        assert ask.read_piece(stream) == b"one"
+        assert ask.fetch(URL).status == 200
+        go_on.set()
+        assert ask.read(stream) == b"two"
+        assert fake.accepted == 2
+
+
+@pytest.mark.parametrize("code, branch, name", [
+    (1, fetchpool.Refused, "BAD_REQUEST"), (103, fetchpool.NotSent, "CONNECT"),
+    (201, fetchpool.MaybeProcessed, "CLOSED"), (150, fetchpool.NotSent, "ERROR"),
+    (77, fetchpool.Refused, "ERROR"), (777, fetchpool.MaybeProcessed, "ERROR"),
+    (101, fetchpool.NotSentTimeout, "QUEUE_TIMEOUT"),
+    (200, fetchpool.MaybeProcessedTimeout, "TIMEOUT_SENT")])
+def test_an_error_keeps_its_code_class_and_sentence(asker, path, code, branch, name):
+    with FakeDaemon(path, refuses_with(code, "what failed, and with what")) as fake:
+        ask = asker(path)
+        for take in (False, True):
+            error = ask.error(URL, take=take)
+            assert (type(error), error.code, error.name) == (branch, code, name)
+            assert error.message == "what failed, and with what"
+        assert fake.accepted == 1
+
+
+def test_an_error_in_the_middle_of_a_stream_comes_after_what_came(asker, path):
+    def fails(peer):
+        request_id = peer.begin()
+        peer.head(request_id)
+        peer.data(request_id, b"some")
+        peer.fail(request_id, 206, "the client took nothing")
+        list(peer.events())
+    with FakeDaemon(path, fails):
+        ask = asker(path)
+        stream = ask.open(URL)
+        assert ask.read_piece(stream) == b"some"
+        with pytest.raises(fetchpool.MaybeProcessed, match="took nothing"):
+            ask.read(stream)
+
+
+# ---- A daemon that goes away ---------------------------------------------------------------------
+
+def test_no_daemon_is_a_sentence_with_path_and_reason(asker, path):
+    error = asker(path).error(URL)
+    assert type(error) is fetchpool.NoDaemon and error.code == 900
+    assert error.message == f"connect to fetchpoold at {path} failed: No such file or directory"
+
+
+@pytest.mark.parametrize("make, reason", [
+    (lambda path: path.write_text(""), "Connection refused"),
+    (lambda path: path.mkdir(), "Connection refused")], ids=["a file", "a directory"])
+def test_what_is_no_socket_is_no_daemon(asker, path, make, reason):
+    make(path)
+    assert asker(path).error(URL).message == f"connect to fetchpoold at {path} failed: {reason}"
+
+
+def test_a_path_too_long_for_a_socket_is_said(asker):
+    error = asker("/" + "x" * 107).error(URL)
+    assert error.code == 900 and "takes 107 bytes" in error.message
+
+
+def test_a_restarted_daemon_is_found_again(asker, path):
+    ask = asker(path)
+    for _ in range(4):
+        with FakeDaemon(path, serves):
+            assert ask.fetch(URL).status == 200
+    assert ask.error(URL).code == 900
+
+
+def test_what_the_daemon_has_not_read_is_sent_again(asker, path):
+    with FakeDaemon(path, resets, serves) as fake:
+        assert asker(path).fetch(URL, method="POST", body=b"once").status == 200
+        assert fake.accepted == 2 and len(fake.requests) == 1
+
+
+def test_several_daemons_that_stop_one_after_another_are_not_noticed(asker, path):
+    stops = refuses_with(106, "the daemon is shutting down")
+    with FakeDaemon(path, stops, resets, stops, stops, resets, serves) as fake:
+        ask = asker(path)
+        assert ask.fetch(URL, method="POST", body=b"once").status == 200
+        assert fake.accepted == 6
+
+
+def test_what_the_daemon_has_read_is_not_sent_again(asker, path):
+    with FakeDaemon(path, leaves, serves) as fake:
+        error = asker(path).error(URL)
+        assert type(error) is fetchpool.MaybeProcessed and error.code == 901
+        assert error.message == f"fetchpoold at {path} went away before it answered"
+        assert fake.accepted == 1
+
+
+def test_half_an_answer_is_not_sent_again(asker, path):
+    with FakeDaemon(path, lambda peer: (peer.request(), peer.socket.sendall(b"\x94\x01")),
+                    serves) as fake:
+        assert asker(path).error(URL).code == 901
+        assert fake.accepted == 1
+
+
+def test_a_daemon_that_dies_in_the_middle_of_a_stream_loses_it(asker, path):
+    def dies(peer):
+        request_id = peer.begin()
+        peer.head(request_id)
+        peer.data(request_id, b"some")
+    with FakeDaemon(path, dies, serves) as fake:
+        ask = asker(path)
+        stream = ask.open(URL)
+        assert ask.read_piece(stream) == b"some"
+        with pytest.raises(fetchpool.MaybeProcessed, match="went away"):
+            ask.read_piece(stream)
+        assert ask.fetch(URL).status == 200
+        assert fake.accepted == 2
+
+
+@pytest.mark.parametrize("script", [refuses_with(106, "the daemon is shutting down"), resets],
+                         ids=["106", "reset"])
+def test_a_file_is_sent_again_from_its_beginning(asker, path, script, tmp_path):
+    (tmp_path / "file").write_bytes(b"skipped" + words(1_000_000))
+    with FakeDaemon(path, script, script, streams()) as fake, open(tmp_path / "file", "rb") as file:
+        file.seek(7)
+        assert asker(path).fetch(url(5), method="PUT", body=file).status == 200
+        assert fake.accepted == 3 and fake.uploads == [words(1_000_000)]
+
+
+def takes_some_then_refuses(peer):
+    request_id = peer.begin()
+    peer.grant(request_id, 100_000)
+    peer.await_note("data")
+    peer.refuse(request_id, 106, "the daemon is shutting down")
+    list(peer.events())
+
+
+def test_bytes_and_files_that_have_begun_are_sent_again(asker, path, tmp_path):
+    (tmp_path / "file").write_bytes(words(1_000_000))
+    ask = asker(path)
+    with open(tmp_path / "file", "rb") as file:
+        for body in (words(1_000_000), file):
+            with FakeDaemon(path, takes_some_then_refuses, streams()) as fake:
+                assert ask.fetch(url(5), method="POST", body=body).status == 200
+                assert fake.accepted == 2 and fake.uploads == [words(1_000_000)]
+
+
+def test_a_generator_that_has_begun_is_not_sent_again(asker, path):
+    asked = []
+
+    def pieces():
+        for number in range(1000):
+            asked.append(number)
+            yield bytes(1000)
+
+    with FakeDaemon(path, takes_some_then_refuses, streams()) as fake:
+        error = asker(path).error(url(5), method="POST", body=pieces())
+        assert type(error) is fetchpool.NotSent and error.code == 106
+        assert fake.accepted == 1 and 0 < len(asked) < 1000
+
+
+def test_a_generator_that_has_not_begun_is_sent_to_the_next_daemon(asker, path):
+    stops = refuses_with(106, "the daemon is shutting down")
+    with FakeDaemon(path, stops, resets, stops, streams()) as fake:
+        body = iter([words(1000)] * 3)
+        assert asker(path).fetch(url(5), method="POST", body=body).status == 200
+        assert fake.uploads == [words(1000) * 3]
+
+
+def test_a_request_in_the_backlog_of_a_dying_daemon_is_sent_again(asker, path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(1)
+    asking = InThread(asker(path).fetch, URL)
+    assert select.select([listener], [], [], scaled(10))[0]
+    os.unlink(path)
+    with FakeDaemon(path, serves):
+        listener.close()
+        assert asking.result().status == 200
+
+
+class InThread:
+    """A call in a thread; result() is what it returned or raised."""
+
+    def __init__(self, function, *arguments, **keys):
+        def run():
+            try:
+                self.outcome = function(*arguments, **keys)
+            except BaseException as error:
+                self.outcome = error
+
+        self.thread = threading.Thread(target=run)
+        self.thread.start()
+
+    def result(self, seconds=20):
+        self.thread.join(scaled(seconds))
+        assert not self.thread.is_alive()
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+def test_a_daemon_that_shuts_down_for_good_is_believed(asker, path):
+    def retires(peer):
+        request_id, _, _ = peer.request()
+        os.rename(path, f"{path}.gone")
+        peer.refuse(request_id, 106, "the daemon is shutting down")
+    with FakeDaemon(path, retires):
+        error = asker(path).error(URL)
+        assert type(error) is fetchpool.NotSent
+        assert (error.code, error.message) == (106, "the daemon is shutting down")
+        os.rename(f"{path}.gone", path)
+
+
+# ---- A daemon that hangs -------------------------------------------------------------------------
+
+@pytest.fixture
+def soon(monkeypatch):
+    """The two seconds that a daemon has to say it first are 0.2, so that there is less to wait for."""
+    monkeypatch.setattr("fetchpool._patience.GRACE_SECONDS", 0.2)
+
+
+def assert_deadline(error, seconds):
+    assert type(error) is fetchpool.MaybeProcessedTimeout and error.code == 902, repr(error)
+    assert f"did not answer within {seconds:g} s" in error.message
+
+
+@pytest.mark.parametrize("take", [False, True], ids=["whole", "streamed"])
+def test_a_hanging_daemon_costs_the_timeout_and_two_seconds(asker, path, take):
+    with FakeDaemon(path, hangs), Stopwatch() as watch:
+        assert_deadline(asker(path).error(URL, take=take, timeout=0.1), 2.1)
+    assert 2.1 <= watch.seconds < 2.1 + scaled(1)
+
+
+def test_a_stream_without_a_timeout_is_waited_for_as_long_as_its_phases_take(asker, path, soon):
+    with FakeDaemon(path, hangs), Stopwatch() as watch:
+        error = asker(path).error(URL, take=True, queue_timeout=0.1, connect_timeout=0.1,
+                                  first_byte_timeout=0.1)
+        assert_deadline(error, 0.5)
+    assert 0.5 <= watch.seconds < 0.5 + scaled(1)
+
+
+def test_a_stream_that_falls_silent_is_waited_for_as_long_as_its_idle_timeout(asker, path, soon):
+    def falls_silent(peer):
+        request_id = peer.begin()
+        peer.head(request_id)
+        peer.data(request_id, b"some")
+        list(peer.events())
+    with FakeDaemon(path, falls_silent):
+        ask = asker(path)
+        stream = ask.open(URL, idle_timeout=0.1)
+        assert ask.read_piece(stream) == b"some"
+        with Stopwatch() as watch, pytest.raises(fetchpool.MaybeProcessedTimeout) as caught:
+            ask.read_piece(stream)
+        assert_deadline(caught.value, 0.3)
+        assert 0.2 <= watch.seconds < 0.3 + scaled(1)
+
+
+# ---- One timeout for all daemons that are asked --------------------------------------------------
+
+@pytest.mark.long
+def test_daemons_that_refuse_late_have_one_timeout_together(asker, path):
+    with FakeDaemon(path, stops_after(1.5)) as fake, Stopwatch() as watch:
+        error = asker(path).error(URL, method="POST", body=b"x", timeout=2)
+        assert error.code == 106 and type(error) is fetchpool.NotSent
+        told = [request["timeout"] for request in fake.requests]
+        assert len(told) == 2 and told[0] == 2000 and 0 < told[1] <= 500
+    assert 2 <= watch.seconds < 4 + scaled(1)
+
+
+@pytest.mark.long
+def test_after_a_late_refusal_a_hanging_daemon_has_only_what_is_left(asker, path):
+    with FakeDaemon(path, stops_after(1.2), hangs) as fake, Stopwatch() as watch:
+        assert_deadline(asker(path).error(URL, method="POST", body=b"x", timeout=2), 4)
+        assert len(fake.requests) == 2
+    assert 4 <= watch.seconds < 4 + scaled(1)
+
+
+# ---- A daemon that lies --------------------------------------------------------------------------
