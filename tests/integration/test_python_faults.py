@@ -335,6 +335,41 @@ class InThread:
         return self.outcome
 
 
+@pytest.fixture
+def full_backlog(path):
+    """A socket whose daemon does not accept, as systemd holds it: the listener."""
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as filler:
+        listener.bind(str(path))
+        listener.listen(0)
+        filler.connect(str(path))
+        yield listener
+
+
+def accept_second(listener):
+    """A Peer of the client that waited."""
+    listener.accept()[0].close()
+    connection, _ = listener.accept()
+    return Peer(types.SimpleNamespace(hello={"limits": {"requests_per_client": 1}}, hellos=[],
+                                      requests=[]), connection, 1)
+
+
+def test_a_full_backlog_is_waited_for(asker, path, full_backlog):
+    asking = InThread(asker(path).fetch, URL)
+    asking.thread.join(0.2)  # it is the time in which nobody accepts that is of interest
+    assert asking.thread.is_alive()
+    peer = accept_second(full_backlog)
+    with peer.socket:
+        peer.answer(peer.request()[0], ANSWER)
+        assert asking.result().status == 200
+
+
+def test_a_full_backlog_is_waited_for_no_longer_than_the_timeout(asker, path, full_backlog, soon):
+    with Stopwatch() as watch:
+        error = asker(path).error(URL, timeout=0.1)
+    assert type(error) is fetchpool.NoDaemon and "did not accept in time" in error.message
+    assert 0.3 <= watch.seconds < 0.3 + scaled(1)
+
+
 def test_a_daemon_that_shuts_down_for_good_is_believed(asker, path):
     def retires(peer):
         request_id, _, _ = peer.request()

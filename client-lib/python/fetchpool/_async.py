@@ -25,9 +25,6 @@ from ._runtime import Runtime, Signal, current_runtime
 from ._sync import CALL_TIMEOUT_SECONDS, own_name
 from ._version import VERSION
 
-# How long to wait before another try where the daemon does not accept: nothing says when it does.
-_DOOR_WAIT_SECONDS = 0.01
-
 
 class AsyncPump:
     """A request's body on its way, for one attempt."""
@@ -279,13 +276,13 @@ class AsyncClient:
                 return self._connect(runtime)
             except _door.WouldWait:
                 if patience.left() <= 0:
-                    raise self._door._not_reached("the daemon did not accept in time") from None
+                    raise self._door.not_accepted() from None
             except Error as error:
                 raise attempts.better(error) from None
-            await runtime.sleep(_DOOR_WAIT_SECONDS)
+            await runtime.sleep(_door.WAIT_SECONDS)
 
     def _connect(self, runtime: Runtime) -> AsyncLink:
-        made = self._door.connect(None)
+        made = self._door.connect_now()
         self._prune()
         link = AsyncLink(made, Connection(self._door.path, self._name, VERSION), runtime)
         self._links[runtime.token] = link

@@ -13,6 +13,7 @@ import pwd
 import socket
 import stat
 import struct
+import time
 from typing import Optional, Union
 
 from ._errors import Code, Error, error_of
@@ -20,6 +21,10 @@ from ._errors import Code, Error, error_of
 SYSTEM_SOCKET = "/run/fetchpool/fetchpool.sock"
 PATH_VARIABLE = "FETCHPOOL_SOCKET"
 OWNER_VARIABLE = "FETCHPOOL_SOCKET_OWNER"
+
+# How long to wait before another try where the daemon does not accept: a Unix socket cannot be polled
+# for that, nothing says when it does.
+WAIT_SECONDS = 0.01
 
 # unix(7): sun_path has 108 bytes, with the zero.
 _MAX_PATH_BYTES = 107
@@ -63,11 +68,19 @@ class Door:
     def __init__(self, path: Optional[Path] = None) -> None:
         self.path = find_path(path)
 
-    def connect(self, seconds: Optional[float]) -> socket.socket:
-        """
-        A connected socket. Waits that long where the daemon does not accept; with None it does not
-        wait, the socket is a non-blocking one, and WouldWait says that it would have.
-        """
+    def connect(self, seconds: float) -> socket.socket:
+        """As connect_now(), but where the daemon does not accept it tries again for that long."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                return self.connect_now()
+            except WouldWait:
+                if time.monotonic() >= until:
+                    raise self.not_accepted() from None
+            time.sleep(WAIT_SECONDS)
+
+    def connect_now(self) -> socket.socket:
+        """A connected, non-blocking socket. Does not wait: WouldWait says that it would have."""
         if len(os.fsencode(self.path)) > _MAX_PATH_BYTES:
             raise self._not_reached(
                 f"the path is too long for a Unix socket, which takes {_MAX_PATH_BYTES} bytes"
@@ -78,7 +91,7 @@ class Door:
         except OSError as error:
             raise self._not_reached(_reason(error)) from None
         try:
-            return self._connect_held(held, named, seconds)
+            return self._connect_held(held, named)
         finally:
             os.close(held)
 
@@ -96,13 +109,13 @@ class Door:
             ) from None
 
     # It is the file that is held that is looked at and connected to, whatever takes its place.
-    def _connect_held(self, held: int, named: Optional[int], seconds: Optional[float]) -> socket.socket:
+    def _connect_held(self, held: int, named: Optional[int]) -> socket.socket:
         about = os.fstat(held)
         if stat.S_ISSOCK(about.st_mode):  # else connect() says so
             self._check(about.st_uid, "belongs to", named)
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            is_reached = self._reach(made, held, seconds)
+            is_reached = self._reach(made, held)
             # With systemd's unit the file is root's, and says by that who may serve it.
             if about.st_uid != 0 or not is_reached:
                 self._check(_listener_of(made), "is served by", named)
@@ -111,9 +124,10 @@ class Door:
             raise
         return made
 
-    def _reach(self, made: socket.socket, held: int, seconds: Optional[float]) -> bool:
+    # Not in blocking mode: a connect that a signal interrupts would be taken for one that goes on.
+    def _reach(self, made: socket.socket, held: int) -> bool:
         """Whether it was by the descriptor: where there is no /proc, the path has to do."""
-        made.settimeout(0 if seconds is None else max(seconds, 0.001))
+        made.setblocking(False)
         try:
             try:
                 made.connect(f"/proc/thread-self/fd/{held}")
@@ -121,10 +135,8 @@ class Door:
             except FileNotFoundError:
                 made.connect(self.path)
                 return False
-        except (BlockingIOError, TimeoutError, socket.timeout):
-            if seconds is None:
-                raise WouldWait from None
-            raise self._not_reached("the daemon did not accept in time") from None
+        except BlockingIOError:
+            raise WouldWait from None
         except OSError as error:
             raise self._not_reached(_reason(error)) from None
 
@@ -142,6 +154,9 @@ class Door:
 
     def _foreign(self, why: str) -> Error:
         return error_of(Code.FOREIGN_SOCKET, f"the socket {self.path} {why}")
+
+    def not_accepted(self) -> Error:
+        return self._not_reached("the daemon did not accept in time")
 
     def _not_reached(self, why: str) -> Error:
         return error_of(Code.NO_DAEMON, f"connect to fetchpoold at {self.path} failed: {why}")

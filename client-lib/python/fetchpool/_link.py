@@ -53,7 +53,6 @@ class Pump:
 class Link:
     def __init__(self, made: socket.socket, connection: Connection) -> None:
         self.socket = made
-        self.socket.setblocking(False)
         self.connection = connection
         self.pid = os.getpid()
         self.send_error: Optional[OSError] = None
