@@ -222,6 +222,15 @@ def test_several_daemons_that_stop_one_after_another_are_not_noticed(asker, path
         assert fake.accepted == 6
 
 
+@pytest.mark.parametrize("script", [resets, lambda peer: None], ids=["resets", "closes"])
+def test_it_is_not_sent_again_for_ever(asker, path, script):
+    with FakeDaemon(path, script) as fake:
+        error = asker(path).error(URL, timeout=20)
+        assert type(error) is fetchpool.NoDaemon
+        assert error.message == f"fetchpoold at {path} closed the socket before it had read the request"
+        assert fake.accepted == MAX_ATTEMPTS
+
+
 def test_what_the_daemon_has_read_is_not_sent_again(asker, path):
     with FakeDaemon(path, leaves, serves) as fake:
         error = asker(path).error(URL)

@@ -247,22 +247,20 @@ class AsyncClient:
     async def _place(
         self, attempts: Attempts, patience: Patience, queue_timeout: Optional[float]
     ) -> AsyncLink:
-        """A link with a place for one request."""
+        """A link with a place for one request. Nothing of it has been sent where there is none."""
         waits = patience.left() if queue_timeout is None else min(queue_timeout, patience.left())
         until = Patience.of(waits)
         while True:
             link = await self._link(attempts, patience)
             if not await link.wait_for_place(max(0.0, until.left())):
-                raise error_of(
-                    Code.QUEUE_TIMEOUT,
-                    "the client's other requests left no room for this one within "
-                    f"{waits * 1000:.0f} ms",
-                )
+                raise link.connection.no_place(waits)
             if link.is_open:
                 return link
             link.give_place_back()
-            if until.left() <= 0:
-                raise attempts.better(link.connection.lost())
+            if not link.connection.is_greeted:  # else it served others before it left
+                attempts.begin()
+            if until.left() <= 0 or not attempts.may_go_on():
+                raise attempts.better(link.connection.not_read())
 
     async def _link(self, attempts: Attempts, patience: Patience) -> AsyncLink:
         if self._is_closed:

@@ -32,7 +32,10 @@ class Attempts:
             return False
         self.last = exchange.error
         can_give_body = self.body.can_restart or not is_body_begun
-        return can_give_body and self.made < MAX_ATTEMPTS and self.patience.may_start()
+        return can_give_body and self.may_go_on()
+
+    def may_go_on(self) -> bool:
+        return self.made < MAX_ATTEMPTS and self.patience.may_start()
 
     def better(self, error: Error) -> Error:
         """Of the attempt before and this one: "I am shutting down" is the better news where nobody has

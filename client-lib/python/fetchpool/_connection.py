@@ -139,6 +139,11 @@ class Connection:
                 self.is_leaving = True
 
     @property
+    def is_greeted(self) -> bool:
+        """Whether hello has been answered, in whatever way."""
+        return self.hello.state is not State.WAITING
+
+    @property
     def default_timeout(self) -> Optional[float]:
         """The daemon's `timeout`, in seconds, once it has told."""
         limits = self.server.get("limits")
@@ -196,6 +201,17 @@ class Connection:
         if upload.left() <= 0:
             message = f"fetchpoold at {self.path} took no more of the upload within"
             return UploadTimeout(Code.DEADLINE, f"{message} {upload.limit():g} s")
+        return error_of(Code.DEADLINE, self._silent(patience.span()))
+
+    def no_place(self, seconds: float) -> Error:
+        """For a request of which nothing was sent."""
+        if not self.is_greeted:
+            return error_of(Code.NO_DAEMON, self._silent(seconds))
         return error_of(
-            Code.DEADLINE, f"fetchpoold at {self.path} did not answer within {patience.span():g} s"
+            Code.QUEUE_TIMEOUT,
+            "the client's other requests left no room for this one within "
+            f"{seconds * 1000:.0f} ms",
         )
+
+    def _silent(self, seconds: float) -> str:
+        return f"fetchpoold at {self.path} did not answer within {seconds:g} s"
