@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# A stage for demo.sh and bench/: a private daemon and an HTTPS origin on this machine, in one
+# A stage for demo.sh and examples.sh: a private daemon and an HTTPS origin on this machine, in one
 # temporary directory that goes when the script ends. To be sourced; POSIX sh.
 #
 #   stage_open                   makes $stage, the directory, and sees to its removal

@@ -24,6 +24,7 @@ CONFIG = """
     sendfile on;
     tcp_nopush on;
     client_max_body_size 0;
+    ssl_protocols TLSv1.2 TLSv1.3;
     ssl_certificate {leaf.cert};
     ssl_certificate_key {leaf.key};
     server {{
