@@ -99,7 +99,8 @@ static int by_size(const void *a, const void *b)
 
 static double part_us(const struct meter *meter, size_t percent)
 {
-    return meter->took_ns[(meter->count - 1) * percent / 100] / 1000.0;
+    size_t index = (meter->count - 1) * percent / 100;
+    return meter->took_ns[index] / 1000.0;
 }
 
 void meter_print(struct meter *meter)

@@ -21,7 +21,6 @@ from support.daemon import BUILD
 
 LOAD, FLOOR = BUILD / "tests/load", BUILD / "tests/floor"
 ZURL_LOAD = pathlib.Path(__file__).resolve().parents[1] / "zurl_load.py"
-WARM_UP_MS = 300
 
 CPUS = sorted(os.sched_getaffinity(0))
 ONE, OTHER = CPUS[:1], CPUS[1:2] or CPUS
@@ -30,6 +29,11 @@ ONE, OTHER = CPUS[:1], CPUS[1:2] or CPUS
 def others(clients):
     """Where load and origin are; what is measured is on ONE."""
     return ONE if clients == 1 else OTHER
+
+
+def warm_up_ms(clients):
+    """Enough for each client's connection to the origin to be opened."""
+    return 300 + 3 * clients
 
 
 def pin(pid, cpus):
@@ -53,13 +57,13 @@ def run_load(stage, peer, http, clients, seconds, target="/", urls=None):
     where, targets = peer.command(http, target)
     program = [sys.executable, ZURL_LOAD] if where[0] == "zurl" else [LOAD]
     pids = [word for pid in peer.pids for word in ("-p", pid)]
-    return json.loads(run([*program, *pids, *where, clients, WARM_UP_MS, round(seconds * 1000),
-                           *(urls or targets)], others(clients)))
+    return json.loads(run([*program, *pids, *where, clients, warm_up_ms(clients),
+                           round(seconds * 1000), *(urls or targets)], others(clients)))
 
 
 def run_floor(stage, http, at_once, seconds):
     pin(stage.origin.process.pid, others(at_once))
-    return json.loads(run([FLOOR, http, stage.origin.ca, at_once, WARM_UP_MS,
+    return json.loads(run([FLOOR, http, stage.origin.ca, at_once, warm_up_ms(at_once),
                            round(seconds * 1000), stage.origin.url(http)], ONE))
 
 
