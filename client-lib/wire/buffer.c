@@ -63,6 +63,14 @@ static int buffer_reserve(struct buffer *buffer, size_t more)
     return buffer_grow(buffer, capacity) < 0 ? buffer_fail(buffer, -ENOMEM) : 0;
 }
 
+uint8_t *buffer_extend(struct buffer *buffer, size_t length)
+{
+    if (buffer_reserve(buffer, length) < 0)
+        return NULL;
+    buffer->length += length;
+    return buffer->data + buffer->length - length;
+}
+
 int buffer_append(struct buffer *buffer, const void *bytes, size_t length)
 {
     int result = buffer_reserve(buffer, length);

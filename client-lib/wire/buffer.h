@@ -24,6 +24,9 @@ void buffer_finish(struct buffer *buffer);
 
 /* 0, or -EMSGSIZE beyond the limit, or -ENOMEM. */
 int buffer_append(struct buffer *buffer, const void *bytes, size_t length);
+/* Room for so many more, which count from now on and are to be written there; NULL after an error,
+ * as above. */
+uint8_t *buffer_extend(struct buffer *buffer, size_t length);
 int buffer_append_text(struct buffer *buffer, const char *text);
 int buffer_append_format(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <msgpack.h>
+
 struct wire_str wire_str_of(const char *text)
 {
     return (struct wire_str){.data = text, .length = text ? strlen(text) : 0};
@@ -145,30 +147,6 @@ void wire_error_read(const struct fetchpool_value *error, int *out_code, struct 
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 
-static int append_packed(void *buffer, const char *bytes, size_t length)
-{
-    return buffer_append(buffer, bytes, length);
-}
-
-msgpack_packer wire_packer(struct buffer *buffer)
-{
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, buffer, append_packed);
-    return packer;
-}
-
-void wire_pack_str(msgpack_packer *packer, struct wire_str str)
-{
-    msgpack_pack_str(packer, str.length);
-    msgpack_pack_str_body(packer, str.data, str.length);
-}
-
-void wire_pack_bin(msgpack_packer *packer, struct wire_str str)
-{
-    msgpack_pack_bin(packer, str.length);
-    msgpack_pack_bin_body(packer, str.data, str.length);
-}
-
 void wire_put_request(struct buffer *buffer, uint32_t id, const char *method)
 {
     wire_put_array(buffer, 4);
@@ -185,16 +163,10 @@ static void put_response_start(struct buffer *buffer, uint32_t id)
     wire_put_unsigned(buffer, id);
 }
 
-static void put_nil(struct buffer *buffer)
-{
-    msgpack_packer packer = wire_packer(buffer);
-    msgpack_pack_nil(&packer);
-}
-
 void wire_put_result(struct buffer *buffer, uint32_t id)
 {
     put_response_start(buffer, id);
-    put_nil(buffer);
+    wire_put_nil(buffer);
 }
 
 void wire_put_error(struct buffer *buffer, uint32_t id, int code, const char *text)
@@ -203,7 +175,7 @@ void wire_put_error(struct buffer *buffer, uint32_t id, int code, const char *te
     wire_put_array(buffer, 2);
     wire_put_unsigned(buffer, (uint64_t)code);
     wire_put_text(buffer, text);
-    put_nil(buffer);
+    wire_put_nil(buffer);
 }
 
 void wire_put_goaway(struct buffer *buffer, const char *reason)
@@ -213,60 +185,4 @@ void wire_put_goaway(struct buffer *buffer, const char *reason)
     wire_put_text(buffer, "goaway");
     wire_put_array(buffer, 1);
     wire_put_text(buffer, reason);
-}
-
-void wire_put_array(struct buffer *buffer, size_t count)
-{
-    msgpack_packer packer = wire_packer(buffer);
-    msgpack_pack_array(&packer, count);
-}
-
-void wire_put_map(struct buffer *buffer, size_t count)
-{
-    msgpack_packer packer = wire_packer(buffer);
-    msgpack_pack_map(&packer, count);
-}
-
-void wire_put_text(struct buffer *buffer, const char *text)
-{
-    wire_put_str(buffer, wire_str_of(text));
-}
-
-void wire_put_str(struct buffer *buffer, struct wire_str str)
-{
-    msgpack_packer packer = wire_packer(buffer);
-    wire_pack_str(&packer, str);
-}
-
-void wire_put_any(struct buffer *buffer, struct wire_str bytes)
-{
-    msgpack_packer packer = wire_packer(buffer);
-    wire_pack_any(&packer, bytes);
-}
-
-void wire_put_unsigned(struct buffer *buffer, uint64_t number)
-{
-    msgpack_packer packer = wire_packer(buffer);
-    msgpack_pack_uint64(&packer, number);
-}
-
-void wire_put_real(struct buffer *buffer, double number)
-{
-    msgpack_packer packer = wire_packer(buffer);
-    msgpack_pack_double(&packer, number);
-}
-
-void wire_put_nil(struct buffer *buffer)
-{
-    msgpack_packer packer = wire_packer(buffer);
-    msgpack_pack_nil(&packer);
-}
-
-void wire_put_boolean(struct buffer *buffer, bool boolean)
-{
-    msgpack_packer packer = wire_packer(buffer);
-    if (boolean)
-        msgpack_pack_true(&packer);
-    else
-        msgpack_pack_false(&packer);
 }

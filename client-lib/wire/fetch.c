@@ -250,79 +250,79 @@ static bool key_is_set(const void *object, const struct key *key)
     return false;
 }
 
-static void pack_keys(msgpack_packer *packer, const void *object, const struct key *keys,
-                      size_t key_count);
+static void put_keys(struct buffer *buffer, const void *object, const struct key *keys,
+                     size_t key_count);
 
-static void pack_member(msgpack_packer *packer, const void *object, const struct key *key)
+static void put_member(struct buffer *buffer, const void *object, const struct key *key)
 {
     const void *member = (const char *)object + key->offset;
     switch (key->type) {
     case KEY_TEXT:
-        wire_pack_str(packer, *(const struct wire_str *)member);
+        wire_put_str(buffer, *(const struct wire_str *)member);
         break;
     case KEY_BYTES:
-        wire_pack_bin(packer, *(const struct wire_str *)member);
+        wire_put_bin(buffer, *(const struct wire_str *)member);
         break;
     case KEY_NUMBER:
-        msgpack_pack_uint64(packer, *(const uint64_t *)member);
+        wire_put_unsigned(buffer, *(const uint64_t *)member);
         break;
     case KEY_FLAG:
-        msgpack_pack_true(packer);
+        wire_put_boolean(buffer, true);
         break;
     case KEY_FLAG_INVERSE:
-        msgpack_pack_false(packer);
+        wire_put_boolean(buffer, false);
         break;
     case KEY_HTTP:
-        wire_pack_str(packer, wire_str_of(http_names[*(const enum wire_http *)member]));
+        wire_put_text(buffer, http_names[*(const enum wire_http *)member]);
         break;
     case KEY_RETRY:
-        wire_pack_str(packer, wire_str_of(retry_names[*(const enum wire_retry *)member]));
+        wire_put_text(buffer, retry_names[*(const enum wire_retry *)member]);
         break;
     case KEY_FIELDS: {
         const struct wire_fetch *fetch = object;
-        wire_pack_fields(packer, fetch->fields, fetch->field_count);
+        wire_put_fields(buffer, fetch->fields, fetch->field_count);
         break;
     }
     case KEY_TLS:
-        pack_keys(packer, member, tls_keys, COUNT(tls_keys));
+        put_keys(buffer, member, tls_keys, COUNT(tls_keys));
         break;
     }
 }
 
-static void pack_size(msgpack_packer *packer, const void *object, const struct key *keys,
-                      size_t key_count)
+static void put_size(struct buffer *buffer, const void *object, const struct key *keys,
+                     size_t key_count)
 {
     size_t set = 0;
     for (size_t i = 0; i < key_count; i++)
         set += key_is_set(object, &keys[i]);
-    msgpack_pack_map(packer, set);
+    wire_put_map(buffer, set);
 }
 
-static void pack_pairs(msgpack_packer *packer, const void *object, const struct key *keys,
-                       size_t key_count)
+static void put_pairs(struct buffer *buffer, const void *object, const struct key *keys,
+                      size_t key_count)
 {
     for (size_t i = 0; i < key_count; i++) {
         if (!key_is_set(object, &keys[i]))
             continue;
-        wire_pack_str(packer, wire_str_of(keys[i].name));
-        pack_member(packer, object, &keys[i]);
+        wire_put_text(buffer, keys[i].name);
+        put_member(buffer, object, &keys[i]);
     }
 }
 
-static void pack_keys(msgpack_packer *packer, const void *object, const struct key *keys,
-                      size_t key_count)
+static void put_keys(struct buffer *buffer, const void *object, const struct key *keys,
+                     size_t key_count)
 {
-    pack_size(packer, object, keys, key_count);
-    pack_pairs(packer, object, keys, key_count);
+    put_size(buffer, object, keys, key_count);
+    put_pairs(buffer, object, keys, key_count);
 }
 
-static void pack_request(msgpack_packer *packer, uint32_t id, const char *method)
+static void put_request(struct buffer *buffer, uint32_t id, const char *method)
 {
-    msgpack_pack_array(packer, 4);
-    msgpack_pack_uint8(packer, WIRE_REQUEST);
-    msgpack_pack_uint32(packer, id);
-    wire_pack_str(packer, wire_str_of(method));
-    msgpack_pack_array(packer, 1);
+    wire_put_array(buffer, 4);
+    wire_put_unsigned(buffer, WIRE_REQUEST);
+    wire_put_unsigned(buffer, id);
+    wire_put_text(buffer, method);
+    wire_put_array(buffer, 1);
 }
 
 static size_t index_of_timeout(void)
@@ -340,13 +340,12 @@ static size_t encode(struct buffer *buffer, uint32_t id, const char *method,
     const size_t timeout = index_of_timeout();
     size_t number_at = 0;
     buffer->is_secret |= fetch->tls.key.data != NULL;
-    msgpack_packer packer = wire_packer(buffer);
-    pack_request(&packer, id, method);
-    pack_size(&packer, fetch, fetch_keys, COUNT(fetch_keys));
-    pack_pairs(&packer, fetch, fetch_keys, timeout);
+    put_request(buffer, id, method);
+    put_size(buffer, fetch, fetch_keys, COUNT(fetch_keys));
+    put_pairs(buffer, fetch, fetch_keys, timeout);
     if (fetch->timeout_ms != WIRE_UNSET) /* behind its name and the byte before that */
         number_at = buffer->length + 1 + strlen(fetch_keys[timeout].name);
-    pack_pairs(&packer, fetch, fetch_keys + timeout, COUNT(fetch_keys) - timeout);
+    put_pairs(buffer, fetch, fetch_keys + timeout, COUNT(fetch_keys) - timeout);
     return number_at;
 }
 
@@ -368,13 +367,12 @@ void wire_check_encode(struct buffer *buffer, uint32_t id, const struct wire_fet
 
 void wire_hello_encode(struct buffer *buffer, uint32_t id, const struct wire_hello *hello)
 {
-    msgpack_packer packer = wire_packer(buffer);
-    pack_request(&packer, id, "hello");
-    msgpack_pack_map(&packer, 2);
-    wire_pack_str(&packer, wire_str_of("client"));
-    wire_pack_str(&packer, hello->client);
-    wire_pack_str(&packer, wire_str_of("version"));
-    wire_pack_str(&packer, hello->version);
+    put_request(buffer, id, "hello");
+    wire_put_map(buffer, 2);
+    wire_put_text(buffer, "client");
+    wire_put_str(buffer, hello->client);
+    wire_put_text(buffer, "version");
+    wire_put_str(buffer, hello->version);
 }
 
 int wire_hello_decode(struct wire_hello *out_hello, const struct fetchpool_value *params,

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 int wire_wrong_type(struct wire_why *why, const char *key, const char *expected,
                     const struct fetchpool_value *value)
@@ -87,8 +88,24 @@ size_t wire_utf8_length(struct wire_str str)
     return (size_t)tail + 1;
 }
 
-static bool is_utf8(struct wire_str str)
+/* Most are ASCII, of which eight bytes are looked at at a time. */
+static size_t ascii_length(struct wire_str str)
 {
+    size_t length = 0;
+    uint64_t eight;
+    for (; str.length - length >= sizeof eight; length += sizeof eight) {
+        memcpy(&eight, str.data + length, sizeof eight);
+        if (eight & 0x8080808080808080)
+            break;
+    }
+    return length;
+}
+
+bool wire_is_utf8(struct wire_str str)
+{
+    size_t ascii = ascii_length(str);
+    str.data += ascii;
+    str.length -= ascii;
     while (str.length > 0) {
         size_t length = wire_utf8_length(str);
         if (length == 0)
@@ -99,20 +116,12 @@ static bool is_utf8(struct wire_str str)
     return true;
 }
 
-void wire_pack_any(msgpack_packer *packer, struct wire_str bytes)
+void wire_put_fields(struct buffer *buffer, const struct wire_field *fields, size_t count)
 {
-    if (is_utf8(bytes))
-        wire_pack_str(packer, bytes);
-    else
-        wire_pack_bin(packer, bytes);
-}
-
-void wire_pack_fields(msgpack_packer *packer, const struct wire_field *fields, size_t count)
-{
-    msgpack_pack_array(packer, count);
+    wire_put_array(buffer, count);
     for (size_t i = 0; i < count; i++) {
-        msgpack_pack_array(packer, 2);
-        wire_pack_any(packer, fields[i].name);
-        wire_pack_any(packer, fields[i].value);
+        wire_put_array(buffer, 2);
+        wire_put_any(buffer, fields[i].name);
+        wire_put_any(buffer, fields[i].value);
     }
 }

@@ -10,62 +10,52 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void wire_pack_number(msgpack_packer *packer, const char *key, uint64_t number)
+static void put_text(struct buffer *buffer, const char *key, struct wire_str text)
 {
-    wire_pack_str(packer, wire_str_of(key));
-    msgpack_pack_uint64(packer, number);
+    wire_put_text(buffer, key);
+    wire_put_str(buffer, text);
 }
 
-static void pack_text(msgpack_packer *packer, const char *key, struct wire_str text)
+static void put_connection(struct buffer *buffer, const struct wire_connection *connection)
 {
-    wire_pack_str(packer, wire_str_of(key));
-    wire_pack_str(packer, text);
+    wire_put_map(buffer, 5);
+    wire_put_number(buffer, "id", connection->id);
+    wire_put_text(buffer, "reused");
+    wire_put_boolean(buffer, connection->is_reused);
+    wire_put_number(buffer, "requests", connection->requests);
+    wire_put_number(buffer, "age_ms", connection->age_ms);
+    put_text(buffer, "peer", connection->peer);
 }
 
-static void pack_connection(msgpack_packer *packer, const struct wire_connection *connection)
+void wire_put_timing(struct buffer *buffer, const struct fetchpool_timing *timing)
 {
-    msgpack_pack_map(packer, 5);
-    wire_pack_number(packer, "id", connection->id);
-    wire_pack_str(packer, wire_str_of("reused"));
-    if (connection->is_reused)
-        msgpack_pack_true(packer);
-    else
-        msgpack_pack_false(packer);
-    wire_pack_number(packer, "requests", connection->requests);
-    wire_pack_number(packer, "age_ms", connection->age_ms);
-    pack_text(packer, "peer", connection->peer);
-}
-
-void wire_pack_timing(msgpack_packer *packer, const struct fetchpool_timing *timing)
-{
-    msgpack_pack_map(packer, 6);
-    wire_pack_number(packer, "queue", timing->queue_us);
-    wire_pack_number(packer, "resolve", timing->resolve_us);
-    wire_pack_number(packer, "connect", timing->connect_us);
-    wire_pack_number(packer, "tls", timing->tls_us);
-    wire_pack_number(packer, "first_byte", timing->first_byte_us);
-    wire_pack_number(packer, "total", timing->total_us);
+    wire_put_map(buffer, 6);
+    wire_put_number(buffer, "queue", timing->queue_us);
+    wire_put_number(buffer, "resolve", timing->resolve_us);
+    wire_put_number(buffer, "connect", timing->connect_us);
+    wire_put_number(buffer, "tls", timing->tls_us);
+    wire_put_number(buffer, "first_byte", timing->first_byte_us);
+    wire_put_number(buffer, "total", timing->total_us);
 }
 
 void wire_response_encode(struct buffer *buffer, uint32_t id, const struct wire_response *response)
 {
     wire_put_result(buffer, id);
-    msgpack_packer packer = wire_packer(buffer);
-    msgpack_pack_map(&packer, response->is_streamed ? 7 : 8);
-    wire_pack_number(&packer, "status", response->status);
-    wire_pack_str(&packer, wire_str_of("headers"));
-    wire_pack_fields(&packer, response->fields, response->field_count);
+    wire_put_map(buffer, response->is_streamed ? 7 : 8);
+    wire_put_number(buffer, "status", response->status);
+    wire_put_text(buffer, "headers");
+    wire_put_fields(buffer, response->fields, response->field_count);
     if (!response->is_streamed) {
-        wire_pack_str(&packer, wire_str_of("body"));
-        wire_pack_bin(&packer, response->body);
+        wire_put_text(buffer, "body");
+        wire_put_bin(buffer, response->body);
     }
-    pack_text(&packer, "http", response->http);
-    pack_text(&packer, "url", response->url);
-    wire_pack_number(&packer, "redirects", response->redirects);
-    wire_pack_str(&packer, wire_str_of("connection"));
-    pack_connection(&packer, &response->connection);
-    wire_pack_str(&packer, wire_str_of("timing"));
-    wire_pack_timing(&packer, &response->timing);
+    put_text(buffer, "http", response->http);
+    put_text(buffer, "url", response->url);
+    wire_put_number(buffer, "redirects", response->redirects);
+    wire_put_text(buffer, "connection");
+    put_connection(buffer, &response->connection);
+    wire_put_text(buffer, "timing");
+    wire_put_timing(buffer, &response->timing);
 }
 
 uint64_t wire_number_in(const struct fetchpool_value *map, const char *key)

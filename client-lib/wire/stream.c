@@ -141,69 +141,54 @@ void wire_note_finish(struct wire_note *note)
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 
-struct head {
-    uint8_t *bytes;
-    size_t length;
-};
-
-static int append_to_head(void *ctx, const char *bytes, size_t length)
+static void put_start(struct buffer *buffer, const char *method, uint32_t id, size_t params)
 {
-    struct head *head = ctx;
-    memcpy(head->bytes + head->length, bytes, length);
-    head->length += length;
-    return 0;
-}
-
-static void pack_start(msgpack_packer *packer, const char *method, uint32_t id, size_t params)
-{
-    msgpack_pack_array(packer, 3);
-    msgpack_pack_uint8(packer, WIRE_NOTIFICATION);
-    wire_pack_str(packer, wire_str_of(method));
-    msgpack_pack_array(packer, params);
-    msgpack_pack_uint32(packer, id);
+    wire_put_array(buffer, 3);
+    wire_put_unsigned(buffer, WIRE_NOTIFICATION);
+    wire_put_text(buffer, method);
+    wire_put_array(buffer, params);
+    wire_put_unsigned(buffer, id);
 }
 
 size_t wire_data_head(uint8_t out_head[WIRE_DATA_HEAD_BYTES], uint32_t id, size_t length)
 {
-    struct head head = {.bytes = out_head};
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, &head, append_to_head);
-    pack_start(&packer, "data", id, 2);
-    msgpack_pack_bin(&packer, length);
+    struct buffer head = {
+        .data = out_head,
+        .capacity = WIRE_DATA_HEAD_BYTES,
+        .limit = WIRE_DATA_HEAD_BYTES, /* which it never needs */
+    };
+    put_start(&head, "data", id, 2);
+    wire_put_bin_head(&head, length);
     return head.length;
 }
 
 void wire_put_end(struct buffer *buffer, uint32_t id, const struct wire_end *end)
 {
-    msgpack_packer packer = wire_packer(buffer);
-    pack_start(&packer, "end", id, 2);
-    msgpack_pack_map(&packer, end ? 3 : 0);
+    put_start(buffer, "end", id, 2);
+    wire_put_map(buffer, end ? 3 : 0);
     if (!end)
         return;
-    wire_pack_number(&packer, "bytes", end->bytes);
-    wire_pack_str(&packer, wire_str_of("timing"));
-    wire_pack_timing(&packer, &end->timing);
-    wire_pack_str(&packer, wire_str_of("trailers"));
-    wire_pack_fields(&packer, end->trailers, end->trailer_count);
+    wire_put_number(buffer, "bytes", end->bytes);
+    wire_put_text(buffer, "timing");
+    wire_put_timing(buffer, &end->timing);
+    wire_put_text(buffer, "trailers");
+    wire_put_fields(buffer, end->trailers, end->trailer_count);
 }
 
 void wire_put_window(struct buffer *buffer, uint32_t id, uint64_t bytes)
 {
-    msgpack_packer packer = wire_packer(buffer);
-    pack_start(&packer, "window", id, 2);
-    msgpack_pack_uint64(&packer, bytes);
+    put_start(buffer, "window", id, 2);
+    wire_put_unsigned(buffer, bytes);
 }
 
 void wire_put_cancel(struct buffer *buffer, uint32_t id)
 {
-    msgpack_packer packer = wire_packer(buffer);
-    pack_start(&packer, "cancel", id, 1);
+    put_start(buffer, "cancel", id, 1);
 }
 
 void wire_put_stream_error(struct buffer *buffer, uint32_t id, int code, const char *text)
 {
-    msgpack_packer packer = wire_packer(buffer);
-    pack_start(&packer, "error", id, 3);
-    msgpack_pack_uint64(&packer, (uint64_t)code);
-    wire_pack_str(&packer, wire_str_of(text));
+    put_start(buffer, "error", id, 3);
+    wire_put_unsigned(buffer, (uint64_t)code);
+    wire_put_text(buffer, text);
 }
