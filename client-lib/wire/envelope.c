@@ -82,19 +82,42 @@ static int read_envelope(struct wire_message *message, const struct fetchpool_va
     return read_method(message, fetchpool_value_at(root, length - 2), why);
 }
 
+/* What a message's values are kept in; its strings stay where they came. */
+struct tree {
+    msgpack_zone zone;
+    msgpack_object root;
+};
+
+/*
+ * The values of a request have some hundred bytes. That many malloc() has at hand; the 8 KiB that
+ * msgpack_unpack_next() asks for it looks for, each time.
+ */
+#define SMALL_MESSAGE_BYTES 1024
+#define SMALL_ZONE_BYTES    960
+
+static struct tree *create_tree(size_t length)
+{
+    bool is_small = length <= SMALL_MESSAGE_BYTES;
+    struct tree *tree = malloc(sizeof *tree);
+    if (tree &&
+        msgpack_zone_init(&tree->zone, is_small ? SMALL_ZONE_BYTES : MSGPACK_ZONE_CHUNK_SIZE))
+        return tree;
+    free(tree);
+    return NULL;
+}
+
 int wire_message_open(struct wire_message *out_message, const uint8_t *bytes, size_t length,
                       struct wire_why *why)
 {
-    msgpack_unpacked *unpacked = malloc(sizeof *unpacked);
-    if (!unpacked)
+    struct tree *tree = create_tree(length);
+    if (!tree)
         return -ENOMEM;
-    msgpack_unpacked_init(unpacked);
-    struct wire_message message = {.memory = unpacked};
+    struct wire_message message = {.memory = tree};
     int result;
-    switch (msgpack_unpack_next(unpacked, (const char *)bytes, length, NULL)) {
+    switch (msgpack_unpack((const char *)bytes, length, NULL, &tree->zone, &tree->root)) {
     case MSGPACK_UNPACK_SUCCESS:
     case MSGPACK_UNPACK_EXTRA_BYTES:
-        result = read_envelope(&message, (const struct fetchpool_value *)&unpacked->data, why);
+        result = read_envelope(&message, (const struct fetchpool_value *)&tree->root, why);
         break;
     case MSGPACK_UNPACK_NOMEM_ERROR:
         result = -ENOMEM;
@@ -112,9 +135,10 @@ int wire_message_open(struct wire_message *out_message, const uint8_t *bytes, si
 
 void wire_message_close(struct wire_message *message)
 {
-    if (message->memory)
-        msgpack_unpacked_destroy(message->memory);
-    free(message->memory);
+    struct tree *tree = message->memory;
+    if (tree)
+        msgpack_zone_destroy(&tree->zone);
+    free(tree);
     *message = (struct wire_message){0};
 }
 
