@@ -411,6 +411,12 @@ def test_a_hanging_daemon_costs_the_timeout_and_two_seconds(asker, path, take):
     assert 2.1 <= watch.seconds < 2.1 + scaled(1)
 
 
+def test_the_daemons_own_timeout_holds_where_the_request_has_none(asker, path, soon):
+    with FakeDaemon(path, hangs) as fake:
+        fake.hello = {"limits": {"timeout": 300}}
+        assert_deadline(asker(path).error(URL), 0.5)
+
+
 def test_a_stream_without_a_timeout_is_waited_for_as_long_as_its_phases_take(asker, path, soon):
     with FakeDaemon(path, hangs), Stopwatch() as watch:
         error = asker(path).error(URL, take=True, queue_timeout=0.1, connect_timeout=0.1,
@@ -433,6 +439,53 @@ def test_a_stream_that_falls_silent_is_waited_for_as_long_as_its_idle_timeout(as
             ask.read_piece(stream)
         assert_deadline(caught.value, 0.3)
         assert 0.2 <= watch.seconds < 0.3 + scaled(1)
+
+
+@pytest.mark.parametrize("body", [b"", bytes(262_144), bytes(1_000_000)], ids=len)
+def test_a_daemon_that_never_reads_costs_no_more(asker, path, kind, body, soon):
+    with FakeDaemon(path, lambda peer: peer.fake.stopping.wait(scaled(20))), Stopwatch() as watch:
+        error = asker(path).error(URL, method="POST", body=body, timeout=0.1,
+                                  headers=[("a", "x" * 8000)] * 7)
+        if kind == "sync":
+            assert_deadline(error, 0.3)
+        else:  # not a byte of it was sent before there was an answer to hello
+            assert type(error) is fetchpool.NoDaemon
+            assert error.message == f"fetchpoold at {path} did not answer within 0.3 s"
+    assert 0.2 <= watch.seconds < 0.3 + scaled(1)
+
+
+def test_a_daemon_that_talks_without_end_costs_no_more(asker, path, soon):
+    def chatters(peer):
+        request_id, _, _ = peer.request()
+        while True:
+            peer.send([2, "window", [request_id, 0]])
+    with FakeDaemon(path, chatters):
+        assert_deadline(asker(path).error(URL, timeout=0.1), 0.3)
+
+
+def test_a_daemon_that_takes_an_upload_without_end_costs_no_more(asker, path, soon):
+    def endless():
+        while True:
+            yield bytes(65536)
+
+    def swallows(peer):
+        peer.grant(peer.begin(), 1 << 60)
+        while peer.socket.recv(1 << 20):
+            pass
+    with FakeDaemon(path, swallows):
+        assert_deadline(asker(path).error(URL, method="PUT", body=endless(), timeout=0.1), 0.3)
+
+
+def test_after_a_deadline_the_client_is_as_good_as_before(asker, path, soon):
+    def serves_others(peer):
+        for request_id, _, params in peer.messages():
+            if params[0]["url"] == URL:
+                peer.answer_fetch(request_id, params, ANSWER)
+    with FakeDaemon(path, serves_others):
+        ask = asker(path)
+        assert ask.fetch(URL).status == 200
+        assert_deadline(ask.error("http://other.test/", timeout=0.001), 0.201)
+        assert ask.fetch(URL).status == 200
 
 
 # ---- One timeout for all daemons that are asked --------------------------------------------------

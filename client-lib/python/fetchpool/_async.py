@@ -37,9 +37,14 @@ class AsyncPump:
     async def fill(self, link: AsyncLink, exchange: Exchange, signal: Signal) -> None:
         """Sends what may go now. Other tasks may run meanwhile: the source is asked for its pieces."""
         connection = link.connection
+        enough = exchange.uploaded + ENOUGH_OUT_BYTES
         while exchange.can_upload() and not link.is_closed:
             if len(connection.out) >= ENOUGH_OUT_BYTES:
                 link.blocked.add(signal)
+                return
+            if exchange.uploaded >= enough:
+                signal.set()  # goes on, after the others' turn
+                await link.runtime.sleep(0)
                 return
             if not self.rest:
                 self.has_begun = True
@@ -231,6 +236,7 @@ class AsyncClient:
             finally:
                 link.give_place_back()
             running = AsyncRunning(link, exchange, body, patience)
+            patience.learn(False, link.connection.default_timeout, False)
             link.flush()
             if is_stream:
                 await running.run_to_head()

@@ -160,7 +160,8 @@ class AsyncLink:
     def close(self) -> None:
         """What runs ends with STOPPED."""
         if not self.is_closed:
-            self.fail_with(error_of(Code.STOPPED, "the client was closed"), False)
+            self.connection.give_up(error_of(Code.STOPPED, "the client was closed"))
+            self._close_socket()
 
     def forget(self) -> None:
         """In a forked child, or when the loop has ended: nobody is told."""
@@ -179,8 +180,8 @@ class AsyncLink:
     async def wait(self, exchange: Exchange, signal: Signal, patience: Patience) -> None:
         """Until something happens to it. A deadline ends it."""
         patience.upload.note(exchange.uploaded, exchange.is_upload_blocked)
-        if await signal.wait(max(0.0, patience.left())):
-            patience.learn(exchange.has_head, self.connection.default_timeout)
-        elif patience.left() <= 0:
+        is_news = await signal.wait(max(0.0, patience.left()))
+        patience.learn(exchange.has_head, self.connection.default_timeout, is_news)
+        if patience.left() <= 0 and not exchange.is_over:
             self.cancel(exchange)
             raise self.connection.too_late(patience)

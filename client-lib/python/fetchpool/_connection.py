@@ -8,7 +8,7 @@ daemon cannot have acted on.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from . import _wire
 from ._body import BodySource
@@ -18,6 +18,9 @@ from ._patience import Patience
 from ._request import Request
 
 _MAX_ID = 2**32 - 1
+
+# How many requests it takes at a time, where the daemon does not say.
+_DEFAULT_CAPACITY = 256
 
 
 class Connection:
@@ -29,7 +32,8 @@ class Connection:
         self.written = 0  # bytes that were ever put into `out`
         self.next_id = 1
         self.is_leaving = False  # the daemon takes no new requests here
-        self.server: Dict[str, Any] = {}  # what hello said
+        self.is_greeted = False  # hello has been answered, in whatever way
+        self.server: Dict[str, Any] = {}  # what it said
         self.hello = self.call("hello", {"client": name, "version": version})
 
     # ---- Out -------------------------------------------------------------------------------------
@@ -118,8 +122,9 @@ class Connection:
         if exchange is None:
             raise _wire.BadReply(f"a response to request {id}, which was not made")
         exchange.take_response(error, result)
-        if exchange is self.hello and isinstance(result, dict):
-            self.server = result
+        if exchange is self.hello:
+            self.is_greeted = True
+            self.server = result if isinstance(result, dict) else {}
         self._retire(exchange)
 
     def _take_notification(self, name: str, params: Any) -> None:
@@ -139,25 +144,24 @@ class Connection:
                 self.is_leaving = True
 
     @property
-    def is_greeted(self) -> bool:
-        """Whether hello has been answered, in whatever way."""
-        return self.hello.state is not State.WAITING
-
-    @property
     def default_timeout(self) -> Optional[float]:
         """The daemon's `timeout`, in seconds, once it has told."""
+        value = self._limit("timeout")
+        return None if value is None else value / 1000
+
+    def _limit(self, name: str) -> Optional[int]:
+        """One that makes no sense is as good as none."""
         limits = self.server.get("limits")
-        value = limits.get("timeout") if isinstance(limits, dict) else None
-        return value / 1000 if isinstance(value, int) else None
+        value = limits.get(name) if isinstance(limits, dict) else None
+        return value if type(value) is int and value > 0 else None
 
     @property
     def capacity(self) -> int:
         """How many requests it takes at a time; 0 before the daemon has told."""
-        limits = self.server.get("limits")
-        if not isinstance(limits, dict):
-            return 0 if self.hello.state is State.WAITING else 1
-        value = limits.get("requests_per_client")
-        return value if isinstance(value, int) and value > 0 else 1
+        if not self.is_greeted:
+            return 0
+        value = self._limit("requests_per_client")
+        return _DEFAULT_CAPACITY if value is None else value
 
     # ---- The end ---------------------------------------------------------------------------------
 
@@ -173,13 +177,20 @@ class Connection:
 
     def fail(self, error: Error, is_reset: bool = False) -> None:
         """It is dead: ends all that runs on it."""
+        for exchange in self._take_all():
+            exchange.is_unread = self._is_unread(exchange, is_reset)
+            exchange.fail(self.not_read() if exchange.is_unread else error)
+
+    def give_up(self, error: Error) -> None:
+        """It may live, but nobody waits for it any more: ends all that runs on it."""
+        for exchange in self._take_all():
+            exchange.fail(error)
+
+    def _take_all(self) -> List[Exchange]:
         self.is_leaving = True
         exchanges = list(self.exchanges.values())
         self.exchanges.clear()
-        unread = [self._is_unread(exchange, is_reset) for exchange in exchanges]
-        for exchange, is_unread in zip(exchanges, unread):
-            exchange.is_unread = is_unread
-            exchange.fail(self.not_read() if is_unread else error)
+        return exchanges
 
     def not_read(self) -> Error:
         return error_of(
@@ -214,4 +225,4 @@ class Connection:
         )
 
     def _silent(self, seconds: float) -> str:
-        return f"fetchpoold at {self.path} did not answer within {seconds:g} s"
+        return f"fetchpoold at {self.path} did not answer within {round(seconds, 3):g} s"

@@ -123,8 +123,8 @@ class Link:
             if self._wait(0.0 if has_more else max(0.0, patience.left())):
                 self._receive()
                 patience.learn(exchange.has_head, self.connection.default_timeout)
-            elif patience.left() <= 0:
-                self.connection.fail(self.connection.too_late(patience))
+            if patience.left() <= 0 and not exchange.is_over:
+                self.connection.give_up(self.connection.too_late(patience))
 
     def see_out(self, exchange: Exchange, pump: Pump) -> bool:
         """Stops the exchange, and reads on to its end, so that nothing of it is taken for the next

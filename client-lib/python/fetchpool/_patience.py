@@ -120,9 +120,12 @@ class Patience:
         self.renew()
         self.upload.pause()
 
-    def learn(self, has_head: bool, daemon_timeout: Optional[float]) -> None:
-        """Something came; whether the head of the answer did, and what the daemon's default is."""
-        self.renew()
+    def learn(
+        self, has_head: bool, daemon_timeout: Optional[float], is_news: bool = True
+    ) -> None:
+        """Whether something came, the head of the answer above all; what the daemon's default is."""
+        if is_news:
+            self.renew()
         self.has_head = has_head
         if daemon_timeout is not None:
             self.daemon_timeout = daemon_timeout
