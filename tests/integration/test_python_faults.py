@@ -509,3 +509,85 @@ def test_after_a_late_refusal_a_hanging_daemon_has_only_what_is_left(asker, path
 
 
 # ---- A daemon that lies --------------------------------------------------------------------------
+
+def packed(*message):
+    return msgpack.packb(list(message), use_bin_type=True)
+
+
+FIRST = 2  # the id of the first request: 1 is that of hello
+
+NONSENSE = {
+    "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "no msgpack": b"\xc1",
+    "a very long array": b"\xdd\xff\xff\xff\xff" + b"\x91" * 20,
+    "a number": packed(1)[1:],
+    "nothing": b"\x90",
+    "a short array": packed(1),
+    "a long one": packed(1, FIRST, None, ANSWER, 1),
+    "another kind": packed(7, FIRST, None, None),
+    "a request": packed(0, FIRST, "fetch", []),
+    "an id that is none": packed(1, "2", None, ANSWER),
+    "an id that is not known": packed(1, 4711, None, ANSWER),
+    "neither result nor error": packed(1, FIRST, None, None),
+    "no result": packed(1, FIRST, None, "ok"),
+    "a status that is none": packed(1, FIRST, None, {"status": "200"}),
+    "a field of one part": packed(1, FIRST, None, {"status": 200, "headers": [["x"]]}),
+    "fields that are none": packed(1, FIRST, None, {"status": 200, "headers": 5}),
+    "a body that is none": packed(1, FIRST, None, {"status": 200, "body": 5}),
+    "an error without code": packed(1, FIRST, "oops", None),
+    "an error without sentence": packed(1, FIRST, [5], None),
+    "an error whose code is none": packed(1, FIRST, ["5", "x"], None),
+    "data before the answer": packed(2, "data", [FIRST, b"x"]),
+    "an end before the answer": packed(2, "end", [FIRST, {}]),
+    "an error before the answer": packed(2, "error", [FIRST, 200, "x"]),
+    "a window without number": packed(2, "window", [FIRST]),
+    "a window of less": packed(2, "window", [FIRST, -1]),
+    "a notification without params": packed(2, "window", None),
+}
+
+
+@pytest.mark.parametrize("raw", NONSENSE.values(), ids=NONSENSE.keys())
+def test_nonsense_is_a_bad_reply(asker, path, raw):
+    with FakeDaemon(path, says(raw), serves) as fake:
+        ask = asker(path)
+        error = ask.error(URL)
+        assert type(error) is fetchpool.MaybeProcessed and error.code == 903, repr(error)
+        assert error.message.startswith(f"what answers at {path} is no fetchpoold: ")
+        assert fake.accepted == 1
+        assert ask.fetch(URL).status == 200
+
+
+HEAD = packed(1, FIRST, None, {"status": 200})
+
+NONSENSE_IN_STREAMS = {
+    "a second answer": HEAD + HEAD,
+    "data that is none": HEAD + packed(2, "data", [FIRST, 5]),
+    "data without bytes": HEAD + packed(2, "data", [FIRST]),
+    "data beyond the window": HEAD + packed(2, "data", [FIRST, bytes(1001)]),
+    "an end of more than came": HEAD + packed(2, "end", [FIRST, {"bytes": 5}]),
+    "trailers that are none": HEAD + packed(2, "end", [FIRST, {"bytes": 0, "trailers": [["x"]]}]),
+    "an error without sense": HEAD + packed(2, "error", [FIRST, "x"]),
+}
+
+
+@pytest.mark.parametrize("raw", NONSENSE_IN_STREAMS.values(), ids=NONSENSE_IN_STREAMS.keys())
+def test_nonsense_in_a_stream_is_a_bad_reply(asker, path, raw):
+    with FakeDaemon(path, says(raw), serves):
+        ask = asker(path)
+        error = ask.error(URL, take=True, window=1000)
+        assert type(error) is fetchpool.MaybeProcessed and error.code == 903, repr(error)
+        assert ask.take(URL)[1] == b"hello\n"
+
+
+def test_empty_data_is_nothing(asker, path):
+    def stutters(peer):
+        request_id = peer.begin()
+        peer.head(request_id)
+        for piece in (b"", b"a", b"", b"", b"b", b""):
+            peer.data(request_id, piece)
+        peer.end(request_id, 2)
+        list(peer.events())
+    with FakeDaemon(path, stutters):
+        ask = asker(path)
+        stream = ask.open(URL)
+        assert [ask.read_piece(stream) for _ in range(3)] == [b"a", b"b", None]

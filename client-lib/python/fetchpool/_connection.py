@@ -68,7 +68,7 @@ class Connection:
     def call(self, method: str, params: Dict[str, Any]) -> Exchange:
         """Any method but fetch."""
         id = self._new_id()
-        return self._begin(Exchange(id, False, 0, False), _wire.request(id, method, params))
+        return self._begin(Exchange(id), _wire.request(id, method, params))
 
     def fetch(
         self, wire: Dict[str, Any], request: Request, body: BodySource, is_stream: bool,
@@ -78,7 +78,8 @@ class Connection:
         timeout = patience.to_tell()
         if timeout is not None:
             wire = {**wire, "timeout": timeout}
-        exchange = Exchange(id, is_stream, request.window, body.is_upload, body.size)
+        window = request.window if is_stream else None
+        exchange = Exchange(id, True, window, body.is_upload, body.size)
         return self._begin(exchange, _wire.request(id, "fetch", wire))
 
     def send_piece(self, exchange: Exchange, piece: bytes) -> bytes:

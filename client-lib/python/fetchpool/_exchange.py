@@ -13,7 +13,7 @@ import enum
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional
 
-from . import _wire
+from . import _response, _wire
 from ._errors import Code, Error, error_from_wire, error_of
 
 
@@ -29,24 +29,32 @@ def _nothing() -> None:
 
 class Exchange:
     """
-    on_change is called after each message that concerns it. message_end: how many bytes its
-    connection had written with the request's last one.
+    window: of a fetch whose answer is streamed. on_change is called after each message that concerns
+    it. message_end: how many bytes its connection had written with the request's last one.
     """
 
     def __init__(
-        self, id: int, is_stream: bool, window: int, is_upload: bool, size: Optional[int] = None
+        self,
+        id: int,
+        is_fetch: bool = False,
+        window: Optional[int] = None,
+        is_upload: bool = False,
+        size: Optional[int] = None,
     ) -> None:
         self.id = id
         self.state = State.WAITING
-        self.is_stream = is_stream
+        self.is_fetch = is_fetch
+        self.is_stream = window is not None
         self.is_cancelled = False
         self.message_end = 0
         self.result: Any = None
         self.end: Dict[str, Any] = {}
         self.error: Optional[Error] = None
         self.pieces: Deque[bytes] = deque()
-        self.window = window
+        self.window = window or 0
+        self.granted = self.window  # what may still come
         self.ungranted = 0
+        self.received = 0
         self.is_uploading = is_upload
         self.upload_size = size
         self.uploaded = 0
@@ -70,8 +78,9 @@ class Exchange:
         if error is not None:
             self._fail(error)
             return
-        if self.is_stream and not isinstance(result, dict):
-            raise _wire.BadReply("a fetch whose result is no map")
+        fault = _response.fault_of(result) if self.is_fetch else None
+        if fault is not None:
+            raise _wire.BadReply(fault)
         self.result = result
         self.state = State.STREAMING if self.is_stream else State.ENDED
         self.on_change()
@@ -97,14 +106,23 @@ class Exchange:
     def _take_data(self, params: List[Any]) -> None:
         if self.state is not State.STREAMING or len(params) < 2 or not isinstance(params[1], bytes):
             raise _wire.BadReply("data that is not awaited, or that is no bytes")
-        if not self.is_cancelled:
+        length = len(params[1])
+        if length > self.granted:
+            raise _wire.BadReply("more data than was granted")
+        self.granted -= length
+        self.received += length
+        if length and not self.is_cancelled:
             self.pieces.append(params[1])
 
     def _take_end(self, params: List[Any]) -> None:
         if self.state is not State.STREAMING:
             raise _wire.BadReply("an end before the response")
-        if len(params) > 1 and isinstance(params[1], dict):
-            self.end = params[1]
+        self.end = params[1] if len(params) > 1 and isinstance(params[1], dict) else {}
+        fault = _response.fault_of_end(self.end)
+        if fault is None and self.end.get("bytes", self.received) != self.received:
+            fault = f"a body of {self.end['bytes']} bytes, of which {self.received} came"
+        if fault is not None:
+            raise _wire.BadReply(fault)
         self.state = State.ENDED
 
     def _fail(self, error: Any) -> None:
@@ -135,6 +153,7 @@ class Exchange:
         if self.state is not State.STREAMING or self.ungranted * 2 < self.window:
             return 0
         count, self.ungranted = self.ungranted, 0
+        self.granted += count
         return count
 
     @property

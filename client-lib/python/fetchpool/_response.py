@@ -37,19 +37,58 @@ _Facts = TypeVar("_Facts", ConnectionInfo, Timing)
 
 
 def _facts(kind: Type[_Facts], value: Any) -> _Facts:
-    """Keys that are not known are passed over, so that a newer daemon may say more."""
+    """Keys that are not known are passed over, so that a newer daemon may say more; so is what is not
+    of the type that it should be."""
     if not isinstance(value, dict):
         return kind()
-    return kind(**{field.name: value[field.name] for field in fields(kind) if field.name in value})
+    given: Dict[str, Any] = {
+        field.name: value[field.name]
+        for field in fields(kind)
+        if type(value.get(field.name)) is type(field.default)
+    }
+    return kind(**given)
 
 
 def _pairs(value: Any) -> HeaderFields:
-    pairs = value if isinstance(value, list) else []
-    return [(_text(name), _text(content)) for name, content in pairs]
+    return [(_text(name), _text(content)) for name, content in value or []]
 
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+# ---- Nonsense --------------------------------------------------------------------------------------
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, (str, bytes))
+
+
+def _are_fields(value: Any) -> bool:
+    return value is None or isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(map(_is_text, pair)) for pair in value
+    )
+
+
+def fault_of(result: Any) -> Optional[str]:
+    """What cannot be in the answer to a fetch; None where it is one. What is not there is empty."""
+    if not isinstance(result, dict):
+        return "a fetch whose result is no map"
+    if type(result.get("status", 0)) is not int:
+        return "a status that is no number"
+    if not _are_fields(result.get("headers")):
+        return "header fields that are no pairs"
+    for key in ("body", "http", "url"):
+        if not _is_text(result.get(key, "")):
+            return f"a value of {key} that is no string"
+    return None if type(result.get("redirects", 0)) is int else "redirects that are no number"
+
+
+def fault_of_end(end: Dict[str, Any]) -> Optional[str]:
+    return None if _are_fields(end.get("trailers")) else "trailers that are no pairs"
+
+
+# ---- Answers ---------------------------------------------------------------------------------------
 
 
 class Head:
@@ -63,8 +102,8 @@ class Head:
     def __init__(self, result: Dict[str, Any]) -> None:
         self.status: int = result.get("status", 0)
         self.headers = _pairs(result.get("headers"))
-        self.http: str = result.get("http", "")
-        self.url: str = result.get("url", "")
+        self.http = _text(result.get("http", ""))
+        self.url = _text(result.get("url", ""))
         self.redirects: int = result.get("redirects", 0)
         self.connection = _facts(ConnectionInfo, result.get("connection"))
         self.timing = _facts(Timing, result.get("timing"))
