@@ -3,17 +3,24 @@ The Python client and the real daemon: whole answers, streams both ways, cancell
 A sentence that holds for the blocking client and the asynchronous one in both loops is one test of `ask`.
 """
 
+import ast
+import asyncio
+import functools
+import gc
 import hashlib
 import io
 import os
+import signal
 import threading
+import warnings
 
 import pytest
+import trio
 
 from support.fakedaemon import words
 from support.origin import RawOrigin, chunk, chunked_response, response, serve
 from support.ports import free_port
-from support.python_client import NAME, Asker, fetchpool, run_in, sockets_to
+from support.python_client import NAME, Asker, InThread, fetchpool, run_in, sockets_to
 from support.timing import eventually, scaled
 from support.upload_origin import UploadOrigin, answer_early, said_of, take_all
 from support.words_origin import digest, words_origin
@@ -180,6 +187,78 @@ def test_what_the_daemon_refuses_is_refused_with_its_sentence(ask, keys, sentenc
     assert sentence in error.message
 
 
+WRONG_TYPES = [
+    ({"method": 5}, "method must be str, not int"), ({"timeout": "5"}, "timeout must be a number"),
+    ({"timeout": True}, "timeout must be a number"), ({"idle_timeout": b"5"}, "idle_timeout must be"),
+    ({"window": 1.5}, "window must be int, not float"), ({"max_body": "1"}, "max_body must be int"),
+    ({"redirects": True}, "redirects must be int, not bool"), ({"decompress": 1}, "decompress must be bool"),
+    ({"http": 2}, "http must be str"), ({"retry": False}, "retry must be str"), ({"tag": 5}, "tag must be"),
+    ({"proxy": object()}, "proxy must be str, not object"), ({"tls": {}}, "tls must be Tls, not dict"),
+    ({"tls": fetchpool.Tls(ca="PEM")}, "tls.ca must be bytes, not str"),
+    ({"tls": fetchpool.Tls(server_name=b"x")}, "tls.server_name must be str, not bytes"),
+    ({"tls": fetchpool.Tls(verify="no")}, "tls.verify must be bool, not str"),
+    ({"headers": 5}, "headers must be a mapping or pairs, not int"),
+    ({"headers": None}, "headers must be a mapping or pairs, not NoneType"),
+    ({"headers": "ab"}, "headers must be a mapping or pairs, not str"),
+    ({"headers": ["ab"]}, "headers must be pairs of name and value, not 'ab'"),
+    ({"headers": [("a",)]}, "headers must be pairs of name and value"),
+    ({"headers": {"a": 5}}, "header field 'a': names and values must be str or bytes, not int"),
+    ({"frobnicate": 5}, "unexpected keyword argument 'frobnicate'"),
+]
+
+WRONG_VALUES = [
+    ({"timeout": -1}, "timeout must be 0 or more seconds, not -1"),
+    ({"queue_timeout": float("nan")}, "queue_timeout must be 0 or more seconds, not nan"),
+    ({"window": 0}, "window must be 1 or more, not 0"), ({"window": 2**63}, "window must be"),
+    ({"max_body": -1}, "max_body must be 0 or more, not -1"), ({"redirects": -1}, "redirects must be"),
+]
+
+
+def test_what_is_of_another_type_or_out_of_bounds_is_named_before_anything_is_sent(ask, daemon):
+    for kind_of_error, cases in [(TypeError, WRONG_TYPES), (ValueError, WRONG_VALUES)]:
+        for keys, sentence in cases:
+            for function in (ask.fetch, ask.open):
+                with pytest.raises(kind_of_error) as caught:
+                    function("https://127.0.0.1:9/", **keys)
+                assert sentence in str(caught.value)
+    for url in (None, b"http://127.0.0.1:9/", 5):
+        with pytest.raises(TypeError, match="url must be str"):
+            ask.fetch(url)
+    assert sockets_to(daemon.path) == 0
+
+
+@pytest.mark.parametrize("make", [fetchpool.Client, fetchpool.AsyncClient])
+def test_a_name_that_the_daemon_would_not_take_is_none(make):
+    with pytest.raises(TypeError, match="name must be str, not int"):
+        make("/s", name=5)
+    with pytest.raises(ValueError, match="128 bytes at most"):
+        make("/s", name="\u00e9" * 65)
+
+
+@pytest.mark.parametrize("argument, name", [
+    ("/usr/bin/worker.py", "worker.py"), ("/opt/tool/__main__.py", "tool"), ("", "python"),
+    ("x" * 300, "x" * 128), ("\u20ac" * 100, "\u20ac" * 42), ("caf\udce9", "caf?")])
+def test_a_client_has_its_programs_name(asker, daemon, monkeypatch, argument, name):
+    monkeypatch.setattr("sys.argv", [argument])
+    ask = asker(daemon.path, name=None)
+    assert ask.call("ping") == "pong"
+    assert len(clients_named(daemon, name)) == 1
+
+
+def test_what_cannot_be_packed_leaves_the_socket_to_the_next(ask, daemon):
+    ask.call("ping")
+    for what in (object(), 2**65):
+        with pytest.raises((TypeError, OverflowError)):
+            ask.call("stats", what=what)
+    with pytest.raises(UnicodeEncodeError):
+        ask.fetch("http://127.0.0.1:9/\ud800")
+    with pytest.raises(fetchpool.Refused) as caught:
+        ask.call("stats", what=bytes(17 << 20))
+    assert caught.value.code == fetchpool.Code.TOO_LARGE
+    assert len(clients_named(daemon)) == sockets_to(daemon.path) == 1
+    assert ask.call("ping") == "pong"
+
+
 @pytest.mark.parametrize("url", ["", "localhost", "ftp://localhost/", "http://u:p@localhost/", "http://",
                                  "http://a b/", "http://localhost:0/"])
 def test_a_url_that_is_none_is_refused(ask, url):
@@ -289,6 +368,25 @@ def test_a_closed_stream_leaves_its_socket_to_the_next(ask, daemon, nginx):
     assert [row["requests"] for row in clients_named(daemon)] == [7]
 
 
+def test_a_loop_over_a_stream_may_be_left(daemon, loop, nginx):
+    async def main():
+        async with fetchpool.AsyncClient(daemon.path) as client:
+            async with client.stream(nginx.url("/files/mebibyte")) as stream:
+                async for piece in stream:
+                    assert 0 < len(piece) <= 65536
+                    break
+            stream = await client.stream(nginx.url("/files/page"))
+            pieces = [piece async for piece in stream]
+            assert b"".join(pieces) == nginx.file("page")
+            await stream.aclose()
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")  # trio warns of generators that are not exhausted
+        run_in(loop, main)
+        gc.collect()
+    assert [each for each in caught if issubclass(each.category, ResourceWarning)] == []
+
+
 def test_a_stopped_reader_stops_only_itself(ask, origin, nginx):
     stopped = ask.open(origin.url("/3000000/1"))
     first = ask.read_piece(stopped)
@@ -383,6 +481,20 @@ def test_a_list_of_bytes_is_an_iterable(ask, taker):
     assert upload(ask, taker, [b"one", bytearray(b"two"), memoryview(b"three")])[0] == said_of(b"onetwothree")
 
 
+class Both:
+    """As some of httpx's streams are."""
+
+    def __iter__(self):
+        yield b"one"
+
+    async def __aiter__(self):
+        yield b"one"
+
+
+def test_an_iterable_that_is_both_is_good_for_either(ask, taker):
+    assert upload(ask, taker, Both())[0] == said_of(b"one")
+
+
 def test_an_asynchronous_iterable_needs_an_asynchronous_client(asker, daemon, taker, kind):
     async def pieces():
         yield b"one"
@@ -436,6 +548,64 @@ def test_both_bodies_stream_at_once(ask, nghttpd):
     stream, body = ask.take(nghttpd.url("/echo"), method="POST",
                             body=iter([words(50_000)] * 40))
     assert sha(body) == sha(words(50_000) * 40)
+
+
+def test_what_cannot_be_a_body_is_named_before_anything_is_sent(ask, daemon, tmp_path):
+    (tmp_path / "text").write_text("words")
+    with open(tmp_path / "text") as text:
+        for body, said in [("text", "must be bytes, not str"), (5, "not int"), (object(), "not object"),
+                           (text, "opened for bytes"), (io.StringIO("text"), "opened for bytes"),
+                           ({"a": 1}, "not dict")]:
+            with pytest.raises(TypeError, match=said):
+                ask.fetch("http://127.0.0.1:9/", method="PUT", body=body)
+    for size, error, said in [("5", TypeError, "body_size must be a number of bytes, not str"),
+                              (True, TypeError, "not bool"), (-1, ValueError, "not -1")]:
+        with pytest.raises(error, match=said):
+            ask.fetch("http://127.0.0.1:9/", method="PUT", body=iter([]), body_size=size)
+    for body in (b"abc", bytes(300_000)):
+        with pytest.raises(ValueError, match=f"body_size is 5, but the body has {len(body)} bytes"):
+            ask.fetch("http://127.0.0.1:9/", method="PUT", body=body, body_size=5)
+    assert daemon.stats()["requests"] == 0
+
+
+@pytest.mark.parametrize("length, announced, said", [
+    (10, 11, "the upload ended after 10 of 11 bytes"), (0, 1, "the upload ended after 0 of 1 bytes"),
+    (300_000, 300_001, "the upload ended after 300000 of 300001 bytes"),
+    (11, 10, "the upload is longer than the 10 bytes announced"),
+    (1, 0, "the upload is longer than the 0 bytes announced"),
+    (262_145, 262_144, "the upload is longer than the 262144 bytes announced"),
+    (1_000_001, 1_000_000, "the upload is longer than the 1000000 bytes announced")])
+def test_an_upload_of_another_length_is_stopped_and_never_complete(ask, taker, nginx, daemon, length,
+                                                                  announced, said):
+    pieces = [words(length)[at:at + 50_000] for at in range(0, length, 50_000)]
+    error = ask.error(taker.url(), method="PUT", body=iter(pieces), body_size=announced)
+    assert (type(error), error.code, error.message) == (fetchpool.MaybeProcessed, 906, said)
+    eventually(lambda: daemon.stats()["in_flight"] == 0, 5, "nothing on its way")
+    assert all(arrival.was_never_complete() for arrival in taker.arrivals if announced)
+    assert ask.fetch(nginx.url("/text")).status == 200
+
+
+def test_what_is_added_to_a_file_meanwhile_is_not_sent(ask, tmp_path):
+    def script(arrival):
+        arrival.read(1)
+        with open(tmp_path / "file", "ab") as more:
+            more.write(b"more")
+        take_all(arrival)
+
+    (tmp_path / "file").write_bytes(words(1_000_000))
+    with UploadOrigin(script) as origin, open(tmp_path / "file", "rb") as file:
+        assert upload(ask, origin, file)[0] == said_of(words(1_000_000))
+
+
+def test_a_pipe_that_has_nothing_yet_is_not_taken_for_its_end(ask, taker):
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    os.write(theirs, b"some")
+    with open(ours, "rb", buffering=0) as file:
+        with pytest.raises(BlockingIOError, match="must be a blocking one"):
+            ask.fetch(taker.url(), method="PUT", body=file)
+    os.close(theirs)
+    assert all(arrival.was_never_complete() for arrival in taker.arrivals)
 
 
 @pytest.mark.parametrize("piece", ["text", 5, None], ids=repr)
@@ -510,6 +680,13 @@ def test_the_daemon_is_asked_about_itself(ask, daemon, nginx):
         ask.call("frobnicate")
 
 
+def test_a_request_may_be_checked(ask, nginx):
+    verdict = ask.call("check", url=nginx.url("/"), method="POST")
+    assert verdict["verdict"] == "allowed"
+    with pytest.raises(fetchpool.Refused, match="method"):
+        ask.call("check", url=nginx.url("/"), method="A B")
+
+
 def test_the_pool_is_the_same_for_all_clients(daemon, loop):
     async def main():
         async with fetchpool.AsyncClient(daemon.path) as client:
@@ -532,3 +709,267 @@ def test_a_closed_client_says_so(daemon, kind, nginx):
         with pytest.raises(RuntimeError, match="was closed"):
             ask.fetch(nginx.url("/text"))
     ask.close()
+
+
+# ---- Processes, threads and loops ----------------------------------------------------------------
+
+def in_child(function):
+    """What function() returns in a forked child, which ends without a word otherwise."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(ours)
+        try:
+            said = repr(function())
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        os.write(theirs, said.encode())
+        os._exit(0)
+    os.close(theirs)
+    try:
+        with open(ours) as file:
+            return file.read()
+    finally:
+        os.kill(pid, signal.SIGKILL)  # if this was left by the test's deadline
+        os.waitpid(pid, 0)
+
+
+def test_a_client_is_used_on_both_sides_of_a_fork(daemon, origin):
+    with fetchpool.Client(daemon.path, name=NAME) as client:
+        def take(seed):
+            return sha(client.fetch(origin.url(f"/1000000/{seed}")).body) == digest(1_000_000, seed)
+
+        assert take(1)
+        both = InThread(in_child, lambda: [take(seed) for seed in range(10)] and os.getpid())
+        assert all(take(seed) for seed in range(10, 20))
+        assert int(both.result()) != os.getpid()
+        assert take(1)
+        assert sockets_to(daemon.path) == 1
+
+
+def test_a_child_has_sockets_of_its_own_and_its_parent_keeps_its(daemon, nginx):
+    url = nginx.url("/text")
+    with fetchpool.Client(daemon.path, name=NAME) as client:
+        client.fetch(url)
+
+        def child():
+            client.fetch(url)
+            return sorted(row["pid"] for row in client.clients() if row["name"] == NAME), os.getpid(), \
+                sockets_to(daemon.path)
+
+        said, pid, count = ast.literal_eval(in_child(child))
+        assert said == sorted([os.getpid(), pid]) and count == 1
+        client.fetch(url)
+        assert [(row["pid"], row["requests"]) for row in clients_named(daemon)] == [(os.getpid(), 3)]
+
+
+def test_a_stream_of_the_parent_is_an_error_in_the_child_and_whole_in_the_parent(ask, daemon, origin, kind):
+    stream = ask.open(origin.url("/1000000/1"))
+    first = ask.read_piece(stream)
+
+    def read():
+        return stream.read_piece() if kind == "sync" else asyncio.run(stream.read_piece())
+
+    def close():
+        return stream.close() if kind == "sync" else asyncio.run(stream.aclose())
+
+    assert in_child(read) == ("MaybeProcessed: the request is that of the process that this one was "
+                              "forked from (STOPPED 906)")
+    assert in_child(close) == "None"
+    assert sha(first + ask.read(stream)) == digest(1_000_000, 1)
+
+
+def test_an_asynchronous_client_is_used_in_a_child_with_a_loop_of_its_own(daemon, origin, loop):
+    client = fetchpool.AsyncClient(daemon.path, name=NAME)
+
+    async def take(seed):
+        return sha((await client.fetch(origin.url(f"/300000/{seed}"))).body) == digest(300_000, seed)
+
+    async def child():
+        good = await take(2)
+        await client.aclose()
+        return good, sockets_to(daemon.path)
+
+    async def parent():
+        assert await take(1)
+        async with client.stream(origin.url("/300000/3")) as stream:
+            first = await stream.read_piece()
+            assert in_child(lambda: InThread(run_in, loop, child).result()) == "(True, 0)"
+            assert sha(first + await stream.read()) == digest(300_000, 3)
+        assert await take(4)
+        assert [row["pid"] for row in await client.clients() if row["name"] == NAME] == [os.getpid()]
+        await client.aclose()
+
+    run_in(loop, parent)
+    assert sockets_to(daemon.path) == 0
+
+
+def test_sixty_four_threads_share_one_client(daemon, origin):
+    failures = []
+
+    def use(number):
+        for turn in range(4):
+            size = 100_000 + number
+            _, body = sync_take(client, origin.url(f"/{size}/{turn}"))
+            answer = client.fetch(origin.url(f"/10/{turn}"), method="PUT", body=words(300_000, 9))
+            if sha(body) != digest(size, turn) or sha(answer.body) != digest(10, turn):
+                failures.append((number, turn))
+
+    with fetchpool.Client(daemon.path, name=NAME) as client:
+        threads = [InThread(use, number) for number in range(64)]
+        for thread in threads:
+            thread.result(60)
+        assert failures == []
+        assert 1 <= len(clients_named(daemon)) == sockets_to(daemon.path) <= 64
+    assert origin.uploads.count(digest(300_000, 9)) == 256
+
+
+def sync_take(client, url):
+    with client.stream(url) as stream:
+        return stream, stream.read()
+
+
+def test_no_more_idle_sockets_are_kept_than_are_of_use(daemon, slow, gate):
+    with fetchpool.Client(daemon.path, name=NAME) as client:
+        threads = [InThread(client.fetch, slow.url(f"/{number}")) for number in range(80)]
+        slow.await_requests(80)
+        assert sockets_to(daemon.path) == 80
+        gate.open_for_all()
+        for thread in threads:
+            thread.result()
+        assert sockets_to(daemon.path) == 64
+
+
+def test_each_loop_has_one_connection_and_all_share_one_client(daemon, origin):
+    client = fetchpool.AsyncClient(daemon.path, name=NAME)
+    meeting = threading.Barrier(4)
+
+    async def use(loop):
+        seeds = range(20)
+        gathered = await many(loop, [functools.partial(client.fetch, origin.url(f"/100000/{seed}"))
+                                     for seed in seeds])
+        assert [sha(answer.body) for answer in gathered] == [digest(100_000, seed) for seed in seeds]
+        meeting.wait(scaled(10))
+        count = len([row for row in await client.clients() if row["name"] == NAME])
+        meeting.wait(scaled(10))
+        return count
+
+    loops = ["asyncio", "trio", "asyncio", "trio"]
+    threads = [InThread(run_in, loop, use, loop) for loop in loops]
+    assert [thread.result() for thread in threads] == [4] * 4
+
+    async def again():
+        assert (await client.fetch(origin.url("/5/1"))).status == 200
+        assert sockets_to(daemon.path) == 1  # those of the loops that have ended are closed
+        await client.aclose()
+
+    asyncio.run(again())
+    assert sockets_to(daemon.path) == 0
+
+
+async def many(loop, functions):
+    """What they return, in their order, all at the same time."""
+    results = [None] * len(functions)
+
+    async def run(number):
+        results[number] = await functions[number]()
+
+    if loop == "asyncio":
+        await asyncio.gather(*map(run, range(len(functions))))
+    else:
+        async with trio.open_nursery() as nursery:
+            for number in range(len(functions)):
+                nursery.start_soon(run, number)
+    return results
+
+
+def test_one_client_in_one_loop_after_the_other(daemon, nginx, loop):
+    client = fetchpool.AsyncClient(daemon.path, name=NAME)
+
+    async def use():
+        return (await client.fetch(nginx.url("/text"))).status
+
+    for _ in range(5):
+        assert run_in(loop, use) == 200
+        assert sockets_to(daemon.path) == 1
+
+    async def close():
+        await client.aclose()
+
+    run_in(loop, close)
+    assert sockets_to(daemon.path) == 0
+
+
+def test_without_a_loop_the_asynchronous_client_says_so():
+    with pytest.raises(RuntimeError, match="needs a running asyncio or trio loop"):
+        fetchpool.AsyncClient("/s").fetch("http://127.0.0.1:9/").send(None)
+
+
+# ---- More than the daemon takes at once ----------------------------------------------------------
+
+def test_more_than_the_daemon_takes_at_once_wait_for_room_and_all_end(start_daemon, loop, slow, gate):
+    daemon = start_daemon({"limits": {"requests_per_client": 10}})
+
+    async def main():
+        async with fetchpool.AsyncClient(daemon.path, name=NAME) as client:
+            opener = InThread(watch)
+            answers = await many(loop, [functools.partial(client.fetch, slow.url(f"/{number}"))
+                                        for number in range(100)])
+            assert [answer.body for answer in answers] == [f"/{number}".encode() for number in range(100)]
+            opener.result()
+
+    def watch():
+        slow.await_requests(10)
+        with daemon.client() as asking:
+            rows = [row for row in asking.call("clients") if row["name"] == NAME]
+            assert [row["in_flight"] for row in rows] == [10]
+        gate.open_for_all()
+
+    run_in(loop, main)
+    assert len(slow.requests) == 100
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "streamed"])
+def test_without_room_a_request_ends_with_queue_timeout_and_was_not_sent(start_daemon, loop, slow, gate,
+                                                                        is_stream):
+    daemon = start_daemon({"limits": {"requests_per_client": 2}})
+
+    async def main():
+        async with fetchpool.AsyncClient(daemon.path) as client:
+            async def waits():
+                try:
+                    await client.fetch(slow.url("/late"), queue_timeout=0.1)
+                except fetchpool.NotSentTimeout as error:
+                    gate.open_for_all()
+                    return error
+
+            async def runs():
+                if not is_stream:
+                    return await client.fetch(slow.url("/runs"))
+                async with client.stream(slow.url("/runs")) as stream:
+                    await stream.read()
+                    return stream
+
+            *answers, error = await many(loop, [runs, runs, waits])
+            assert (error.code, error.message) == (
+                101, "the client's other requests left no room for this one within 100 ms")
+            assert [answer.status for answer in answers] == [200, 200]
+            assert (await client.fetch(slow.url("/next"))).status == 200
+
+    run_in(loop, main)
+    assert "/late" not in [request.target for request in slow.requests]
+
+
+def test_streams_that_nobody_reads_hold_their_place_until_they_are_closed(start_daemon, loop, origin):
+    daemon = start_daemon({"limits": {"requests_per_client": 2}})
+
+    async def main():
+        async with fetchpool.AsyncClient(daemon.path) as client:
+            stopped = [await client.stream(origin.url("/3000000/1")) for _ in range(2)]
+            with pytest.raises(fetchpool.NotSentTimeout, match="left no room"):
+                await client.fetch(origin.url("/5/1"), queue_timeout=0.05)
+            await stopped[0].aclose()
+            assert (await client.fetch(origin.url("/5/1"))).status == 200
+            assert sha(await stopped[1].read()) == digest(3_000_000, 1)
+
+    run_in(loop, main)

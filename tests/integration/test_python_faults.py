@@ -15,7 +15,7 @@ import pytest
 from support.driver import MAX_ATTEMPTS
 from support.fakedaemon import (ANSWER, FakeDaemon, Peer, hangs, leaves, refuses_with, resets, says,
                                 serves, serves_with, stops_after, streams, words)
-from support.python_client import NAME, fetchpool
+from support.python_client import NAME, InThread, fetchpool
 from support.timing import Stopwatch, scaled
 
 URL = "http://origin.test/"
@@ -323,27 +323,6 @@ def test_a_request_in_the_backlog_of_a_dying_daemon_is_sent_again(asker, path):
         assert asking.result().status == 200
 
 
-class InThread:
-    """A call in a thread; result() is what it returned or raised."""
-
-    def __init__(self, function, *arguments, **keys):
-        def run():
-            try:
-                self.outcome = function(*arguments, **keys)
-            except BaseException as error:
-                self.outcome = error
-
-        self.thread = threading.Thread(target=run)
-        self.thread.start()
-
-    def result(self, seconds=20):
-        self.thread.join(scaled(seconds))
-        assert not self.thread.is_alive()
-        if isinstance(self.outcome, BaseException):
-            raise self.outcome
-        return self.outcome
-
-
 @pytest.fixture
 def full_backlog(path):
     """A socket whose daemon does not accept, as systemd holds it: the listener."""
@@ -506,6 +485,93 @@ def test_after_a_late_refusal_a_hanging_daemon_has_only_what_is_left(asker, path
         assert_deadline(asker(path).error(URL, method="POST", body=b"x", timeout=2), 4)
         assert len(fake.requests) == 2
     assert 4 <= watch.seconds < 4 + scaled(1)
+
+
+# ---- Uploads -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("granted", [10, 262_144])
+def test_a_byte_more_than_was_announced_and_granted_is_noticed(asker, path, granted):
+    def grants(peer):
+        peer.grant(peer.begin(), granted)
+        list(peer.events())
+    with FakeDaemon(path, grants):
+        error = asker(path).error(URL, method="PUT", body=iter([bytes(granted), b"x"]),
+                                  body_size=granted)
+        assert (error.code, error.message) == (
+            906, f"the upload is longer than the {granted} bytes announced")
+
+
+def test_an_upload_is_sent_in_pieces_of_a_message_as_far_as_it_is_granted(asker, path):
+    with FakeDaemon(path, streams(upload_window=70_000)) as fake:
+        answer = asker(path).fetch(url(5), method="PUT", body=iter([words(1_000_000)]))
+        assert answer.body == words(5, 5)
+        assert fake.uploads == [words(1_000_000)]
+
+
+def in_spurts(seconds, count):
+    """A body that gives something, each time after so long."""
+    for _ in range(count):
+        threading.Event().wait(seconds)
+        yield words(70_000)
+
+
+def test_an_upload_has_no_timeout_as_long_as_it_moves(asker, path, soon):
+    """The daemon gives one a day."""
+    with FakeDaemon(path, streams(upload_window=70_000)) as fake:
+        fake.hello = {"limits": {"timeout": 300}}
+        assert asker(path).fetch(url(5), method="PUT", body=in_spurts(0.2, 5)).status == 200
+        assert fake.uploads == [words(70_000) * 5]
+
+
+def stalls(seconds):
+    """Takes some of an upload, and the rest only after so long."""
+    def script(peer):
+        request_id = peer.begin()
+        peer.grant(request_id, 10)
+        peer.fake.stopping.wait(seconds)
+        peer.grant(request_id, 1 << 30)
+        peer.await_note("end")
+        peer.head(request_id)
+        peer.end(request_id, 0)
+        list(peer.events())
+    return script
+
+
+PHASES = {"queue_timeout": 0.1, "connect_timeout": 0.1, "first_byte_timeout": 0.1}
+
+
+def test_an_upload_that_the_origin_is_slow_to_take_is_waited_for_as_long_as_its_idle_timeout(asker, path,
+                                                                                          soon):
+    with FakeDaemon(path, stalls(0.7)):
+        ask = asker(path)
+        assert ask.take(URL, method="PUT", body=iter([bytes(100)]), idle_timeout=2, **PHASES)[1] == b""
+        assert_deadline(ask.error(URL, take=True, method="PUT", body=iter([bytes(100)]),
+                                  idle_timeout=0.2, **PHASES), 0.5)
+
+
+def test_the_answer_to_an_upload_that_is_held_whole_has_the_daemons_own_timeout(asker, path, soon):
+    def answers_late(peer):
+        request_id = peer.begin()
+        peer.grant(request_id, 1000)
+        peer.await_note("end")
+        peer.fake.stopping.wait(0.7)
+        peer.answer(request_id, ANSWER)
+        list(peer.events())
+    with FakeDaemon(path, answers_late) as fake:
+        fake.hello = {"limits": {"timeout": 2000}}
+        body = iter([bytes(100)])
+        assert asker(path).fetch(URL, method="PUT", body=body, idle_timeout=0.1, **PHASES).status == 200
+
+
+def test_each_redirect_has_the_limits_of_the_phases(asker, path, soon):
+    def redirects(peer):
+        for request_id, _, params in peer.messages():
+            peer.fake.stopping.wait(0.7)
+            peer.answer_fetch(request_id, params, ANSWER)
+    with FakeDaemon(path, redirects):
+        ask = asker(path)
+        assert ask.take(URL, redirects=2, **PHASES)[1] == b"hello\n"
+        assert_deadline(ask.error(URL, take=True, redirects=0, **PHASES), 0.5)
 
 
 # ---- A daemon that lies --------------------------------------------------------------------------

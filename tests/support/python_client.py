@@ -6,6 +6,7 @@ The Python client of this tree, in the test's own process: what all tests of it 
     ask.fetch(URL); ask.take(URL)        a whole answer; a streamed one and its body
     ask.error(URL, ...)                  the fetchpool.Error that it must end with
     run_in("asyncio", main, ...)         an asynchronous function in a loop of its own
+    InThread(function, ...).result()     what it returns or raises in a thread
     sockets_to(path)                     descriptors of this process that are connected to that daemon
 
 KINDS are the three ways to use it. A sentence that holds for all three is one test with the fixture
@@ -18,10 +19,12 @@ import os
 import socket
 import stat
 import sys
+import threading
 
 import anyio.from_thread
 import trio
 
+from .timing import scaled
 from .uvicorn import PACKAGE
 
 sys.path.insert(0, str(PACKAGE))
@@ -55,7 +58,7 @@ class Asker:
         self.client = fetchpool.AsyncClient(path, **options)
         self.stack.callback(portal.call, self.client.aclose)
 
-    def _ask(self, name, *arguments, **keys):
+    def _ask(self, name, /, *arguments, **keys):
         function = getattr(self.client, name)
         if self.is_sync:
             return function(*arguments, **keys)
@@ -68,7 +71,7 @@ class Asker:
     def fetch(self, request, **keys):
         return self._ask("fetch", request, **keys)
 
-    def call(self, method, **keys):
+    def call(self, method, /, **keys):
         return self._ask("call", method, **keys)
 
     def open(self, request, **keys):
@@ -115,3 +118,24 @@ def _is_connected_to(number, path):
 
 def sockets_to(path):
     return sum(_is_connected_to(int(number), str(path)) for number in os.listdir("/proc/self/fd"))
+
+
+class InThread:
+    """A call in a thread; result() is what it returned or raised."""
+
+    def __init__(self, function, *arguments, **keys):
+        def run():
+            try:
+                self.outcome = function(*arguments, **keys)
+            except BaseException as error:
+                self.outcome = error
+
+        self.thread = threading.Thread(target=run)
+        self.thread.start()
+
+    def result(self, seconds=20):
+        self.thread.join(scaled(seconds))
+        assert not self.thread.is_alive()
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome

@@ -8,21 +8,21 @@ its own, so a client may be made anywhere, used in any number of loops, and need
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, AsyncIterator, Dict, Generator, List, Optional, Type, Union
+from typing import Any, Dict, Generator, List, Optional, Type, Union
 
 from . import _door
 from ._async_link import AsyncLink
 from ._attempts import Attempts
-from ._body import BodySource, body_from
+from ._body import BodySource, body_from, piece_of
 from ._connection import Connection
-from ._errors import Code, Error, error_of
+from ._errors import Code, Error, error_of, of_the_parent
 from ._exchange import Exchange
 from ._link import ENOUGH_OUT_BYTES
 from ._patience import Patience
 from ._request import Request, request_from
 from ._response import Response, StreamHead
 from ._runtime import Runtime, Signal, current_runtime
-from ._sync import CALL_TIMEOUT_SECONDS, own_name
+from ._sync import CALL_TIMEOUT_SECONDS, checked_name
 from ._version import VERSION
 
 
@@ -30,9 +30,19 @@ class AsyncPump:
     """A request's body on its way, for one attempt."""
 
     def __init__(self, body: BodySource) -> None:
-        self.pieces: AsyncIterator[bytes] = body.async_pieces()
-        self.rest = b""
+        self.pieces = body.pieces()
+        self.async_pieces = body.async_pieces()
+        self.rest = memoryview(b"")
         self.has_begun = False
+
+    async def _next(self) -> Optional[memoryview]:
+        """None at the end."""
+        try:
+            if self.async_pieces is None:
+                return piece_of(next(self.pieces))
+            return piece_of(await self.async_pieces.__anext__())
+        except (StopIteration, StopAsyncIteration):
+            return None
 
     async def fill(self, link: AsyncLink, exchange: Exchange, signal: Signal) -> None:
         """Sends what may go now. Other tasks may run meanwhile: the source is asked for its pieces."""
@@ -48,14 +58,14 @@ class AsyncPump:
                 return
             if not self.rest:
                 self.has_begun = True
-                try:
-                    self.rest = await self.pieces.__anext__()
-                except StopAsyncIteration:
-                    if exchange.is_upload_open:
-                        connection.end_upload(exchange)
+                piece = await self._next()
+                if not exchange.is_upload_open:  # it has ended meanwhile
+                    return
+                if piece is None:
+                    connection.end_upload(exchange)
                     link.flush()
                     return
-                continue  # the request may have ended meanwhile
+                self.rest = piece
             self.rest = connection.send_piece(exchange, self.rest)
             link.flush()
 
@@ -115,18 +125,23 @@ class AsyncStream(StreamHead):
         super().__init__(running.exchange.result)
         self._running: Optional[AsyncRunning] = running
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            piece = await self.read_piece()
-            if piece is None:
-                return
-            yield piece
+    # No generator: trio complains of each that is left before its end.
+    def __aiter__(self) -> AsyncStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self.read_piece()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
 
     async def read_piece(self) -> Optional[bytes]:
         """The next bytes, as they come; None at the end. Raises Error if it ends early."""
         running = self._running
         if running is None:
             return None
+        if not running.link.is_own:
+            raise of_the_parent()
         exchange = running.exchange
         piece = exchange.take_piece()
         if piece is None and not exchange.is_over:
@@ -151,7 +166,7 @@ class AsyncStream(StreamHead):
     async def aclose(self) -> None:
         """May be called twice. What has not come yet is cancelled."""
         running, self._running = self._running, None
-        if running is not None:
+        if running is not None and running.link.is_own:
             running.stop()
 
     async def __aenter__(self) -> AsyncStream:
@@ -192,7 +207,7 @@ class AsyncClient:
 
     def __init__(self, socket: Optional[_door.Path] = None, *, name: Optional[str] = None) -> None:
         self._door = _door.Door(socket)
-        self._name = own_name() if name is None else name
+        self._name = checked_name(name)
         self._links: Dict[Any, AsyncLink] = {}  # by loop; one that leaves lives on by what it runs
         self._is_closed = False
 
@@ -227,7 +242,7 @@ class AsyncClient:
         """Until its head has come, or it has failed for good."""
         body = body_from(request.body, request.body_size, allow_async=True)
         wire = request.to_wire(body, is_stream)
-        patience = Patience.for_request(request, is_stream)
+        patience = Patience.for_request(request, is_stream, body.is_upload)
         attempts = Attempts(body, patience)
         while True:
             link = await self._place(attempts, patience, request.queue_timeout)
@@ -295,14 +310,17 @@ class AsyncClient:
     def _prune(self) -> None:
         """Links of loops that have ended, and of the process that this one was forked from."""
         for token, link in list(self._links.items()):
-            if not link.is_open or link.runtime.is_closed():
-                del self._links[token]
-                if link.runtime.is_closed() or not link.is_own:
-                    link.forget()
+            is_forlorn = not link.is_own or link.runtime.is_closed()
+            if is_forlorn:
+                link.forget()
+            if is_forlorn or not link.is_open:
+                self._links.pop(token, None)  # unless another thread was faster
 
     # ---- The daemon ------------------------------------------------------------------------------
 
-    async def call(self, method: str, timeout: float = CALL_TIMEOUT_SECONDS, **params: Any) -> Any:
+    async def call(
+        self, method: str, /, timeout: float = CALL_TIMEOUT_SECONDS, **params: Any
+    ) -> Any:
         """Any method of the daemon but `fetch`; its result as it comes. timeout: seconds. Raises
         Error."""
         patience = Patience.of(timeout)

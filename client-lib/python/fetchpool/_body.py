@@ -7,9 +7,10 @@ not act on be sent to the next one after its body has begun.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
-from typing import Any, AsyncIterable, AsyncIterator, Dict, Iterable, Iterator, Optional, Union
+from typing import Any, AsyncIterable, AsyncIterator, Dict, Iterable, Iterator, Mapping, Optional
 
 from ._wire import MAX_DATA_BYTES
 
@@ -23,23 +24,24 @@ class BodySource:
 
     size: Optional[int] = None
     is_upload = False
-    is_async = False
     can_restart = True
 
     def to_wire(self) -> Dict[str, Any]:
         return {}
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[Any]:
+        """From the beginning. What they are is for piece_of() to look at."""
         return iter(())
 
-    def async_pieces(self) -> AsyncIterator[bytes]:
-        return _MadeAsync(self.pieces())
+    def async_pieces(self) -> Optional[AsyncIterator[Any]]:
+        """Where they come asynchronously: then there are no others."""
+        return None
 
 
 class InlineBody(BodySource):
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, size: Optional[int]) -> None:
         self.content = content
-        self.size = len(content)
+        self.size = _checked_size(size, len(content))
 
     def to_wire(self) -> Dict[str, Any]:
         return {"body": self.content}
@@ -49,9 +51,7 @@ class _Upload(BodySource):
     is_upload = True
 
     def __init__(self, size: Optional[int]) -> None:
-        if size is not None and (type(size) is not int or size < 0):
-            raise ValueError(f"body_size must be 0 or more bytes, not {size!r}")
-        self.size = size
+        self.size = _checked_size(size)
 
     def to_wire(self) -> Dict[str, Any]:
         if self.size is None:
@@ -60,97 +60,83 @@ class _Upload(BodySource):
 
 
 class BytesUpload(_Upload):
-    def __init__(self, content: bytes) -> None:
-        super().__init__(len(content))
+    def __init__(self, content: bytes, size: Optional[int]) -> None:
+        super().__init__(_checked_size(size, len(content)))
         self.content = content
 
-    def pieces(self) -> Iterator[bytes]:
-        return _cut(self.content)
+    def pieces(self) -> Iterator[Any]:
+        return iter((self.content,))
 
 
 class FileUpload(_Upload):
-    """From where the file stands. It can be had once more where it can be wound back."""
+    """
+    From where the file stands; what is added to it meanwhile is not sent. It can be had once more where
+    it can be wound back.
+    """
 
     def __init__(self, file: Any, size: Optional[int]) -> None:
         self.file = file
         self.start = _position(file)
-        super().__init__(_bytes_left(file, self.start) if size is None else size)
+        self.length = _bytes_left(file, self.start) if size is None else None
+        super().__init__(self.length if size is None else size)
         self.can_restart = self.start is not None
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[Any]:
         if self.start is not None:
             self.file.seek(self.start)
-        while True:
-            piece = self.file.read(MAX_DATA_BYTES)
+        left = self.length
+        while left is None or left > 0:
+            piece = self.file.read(MAX_DATA_BYTES if left is None else min(left, MAX_DATA_BYTES))
+            if piece is None:
+                raise BlockingIOError("the file of a body has nothing to give yet: it must be a blocking one")
             if not piece:
                 return
-            yield from _cut(_as_bytes(piece))
+            if left is not None:
+                left -= len(piece)
+            yield piece
 
 
 class IterableUpload(_Upload):
     can_restart = False
 
-    def __init__(self, source: Iterable[bytes], size: Optional[int]) -> None:
+    def __init__(self, source: Iterable[Any], size: Optional[int]) -> None:
         super().__init__(size)
         self.source = source
 
-    def pieces(self) -> Iterator[bytes]:
-        for piece in self.source:
-            yield from _cut(_as_bytes(piece))
+    def pieces(self) -> Iterator[Any]:
+        return iter(self.source)
 
 
 class AsyncIterableUpload(_Upload):
-    is_async = True
     can_restart = False
 
-    def __init__(self, source: AsyncIterable[bytes], size: Optional[int]) -> None:
+    def __init__(self, source: AsyncIterable[Any], size: Optional[int]) -> None:
         super().__init__(size)
         self.source = source
 
-    def async_pieces(self) -> AsyncIterator[bytes]:
-        return _CutAsync(self.source)
+    def async_pieces(self) -> Optional[AsyncIterator[Any]]:
+        return self.source.__aiter__()
 
 
-def _as_bytes(piece: Any) -> bytes:
-    if not isinstance(piece, (bytes, bytearray, memoryview)):
-        raise TypeError(f"a piece of a body must be bytes, not {type(piece).__name__}")
-    return bytes(piece)
+def piece_of(piece: Any) -> memoryview:
+    """What a source gave, to be sent part by part; TypeError for what is no bytes."""
+    if isinstance(piece, bytes):
+        return memoryview(piece)
+    if isinstance(piece, (bytearray, memoryview)):
+        return memoryview(bytes(piece))  # its owner may change it before it has gone
+    raise TypeError(f"a piece of a body must be bytes, not {type(piece).__name__}")
 
 
-def _cut(piece: bytes) -> Iterator[bytes]:
-    if len(piece) <= MAX_DATA_BYTES:
-        if piece:
-            yield piece
-        return
-    view = memoryview(piece)
-    for begin in range(0, len(piece), MAX_DATA_BYTES):
-        yield bytes(view[begin : begin + MAX_DATA_BYTES])
-
-
-# No generators: an upload may be given up in the middle, and whoever leaves an asynchronous generator
-# there has to close it, or is reported by trio.
-
-
-class _MadeAsync(AsyncIterator[bytes]):
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-
-    async def __anext__(self) -> bytes:
-        for piece in self._pieces:
-            return piece
-        raise StopAsyncIteration
-
-
-class _CutAsync(AsyncIterator[bytes]):
-    def __init__(self, source: AsyncIterable[bytes]) -> None:
-        self._source = source.__aiter__()
-        self._parts: Iterator[bytes] = iter(())
-
-    async def __anext__(self) -> bytes:
-        while True:
-            for part in self._parts:
-                return part
-            self._parts = _cut(_as_bytes(await self._source.__anext__()))
+def _checked_size(size: Optional[int], length: Optional[int] = None) -> Optional[int]:
+    if size is None:
+        return length
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise TypeError(f"body_size must be a number of bytes, not {type(size).__name__}")
+    if size < 0:
+        raise ValueError(f"body_size must be 0 or more bytes, not {size}")
+    if length is not None and size != length:
+        raise ValueError(f"body_size is {size}, but the body has {length} bytes")
+    return size
 
 
 def _position(file: Any) -> Optional[int]:
@@ -178,15 +164,18 @@ def body_from(body: Any, size: Optional[int], allow_async: bool) -> BodySource:
     if body is None:
         return BodySource()
     if isinstance(body, (bytes, bytearray, memoryview)):
-        content: Union[bytes, memoryview] = bytes(body)
-        return InlineBody(content) if len(content) <= MAX_INLINE_BYTES else BytesUpload(content)
+        content = bytes(body)
+        kind = InlineBody if len(content) <= MAX_INLINE_BYTES else BytesUpload
+        return kind(content, size)
     if isinstance(body, str):
         raise TypeError("body must be bytes, not str: encode it")
+    if isinstance(body, io.TextIOBase):
+        raise TypeError("body must be a file opened for bytes, not for text")
     if hasattr(body, "read"):
         return FileUpload(body, size)
     if allow_async and hasattr(body, "__aiter__"):
         return AsyncIterableUpload(body, size)
-    if isinstance(body, Iterable):  # it may be both
+    if isinstance(body, Iterable) and not isinstance(body, Mapping):  # it may be both
         return IterableUpload(body, size)
     if hasattr(body, "__aiter__"):
         raise TypeError("an asynchronous body needs AsyncClient")

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional
 from . import _wire
 from ._body import BodySource
 from ._errors import Code, Error, UploadTimeout, error_of
-from ._exchange import Exchange, State
+from ._exchange import Exchange, State, stopped
 from ._patience import Patience
 from ._request import Request
 
@@ -82,9 +82,13 @@ class Connection:
         exchange = Exchange(id, True, window, body.is_upload, body.size)
         return self._begin(exchange, _wire.request(id, "fetch", wire))
 
-    def send_piece(self, exchange: Exchange, piece: bytes) -> bytes:
-        """Sends as much of it as is granted; the rest of it, to be sent later."""
-        count = min(len(piece), exchange.allowance)
+    def send_piece(self, exchange: Exchange, piece: memoryview) -> memoryview:
+        """Sends as much of it as is granted and goes into a message; the rest, to be sent later. Raises
+        Error where it is more than was announced."""
+        size = exchange.upload_size
+        if size is not None and exchange.uploaded + len(piece) > size:
+            raise stopped(f"the upload is longer than the {size} bytes announced")
+        count = min(len(piece), exchange.allowance, _wire.MAX_DATA_BYTES)
         if count:
             exchange.allowance -= count
             exchange.uploaded += count
@@ -92,6 +96,10 @@ class Connection:
         return piece[count:]
 
     def end_upload(self, exchange: Exchange) -> None:
+        """Raises Error where it is less than was announced."""
+        size = exchange.upload_size
+        if size is not None and exchange.uploaded < size:
+            raise stopped(f"the upload ended after {exchange.uploaded} of {size} bytes")
         exchange.is_uploading = False
         self.put(_wire.end(exchange.id))
 

@@ -149,6 +149,11 @@ def error_of(code: int, message: str) -> Error:
     return _type_of(code)(code, message)
 
 
+def of_the_parent() -> Error:
+    """What a forked process is told of a request that its parent has running."""
+    return error_of(Code.STOPPED, "the request is that of the process that this one was forked from")
+
+
 def error_from_wire(value: Any) -> Optional[Error]:
     """Of `[code, message]` as a message has it; None where it is not of that form."""
     if not isinstance(value, list) or len(value) < 2 or type(value[0]) is not int:

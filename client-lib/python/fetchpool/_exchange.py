@@ -174,4 +174,5 @@ class Exchange:
 
 
 def stopped(message: str) -> Error:
+    """Of a request that this side has ended."""
     return error_of(Code.STOPPED, message)

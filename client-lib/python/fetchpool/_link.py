@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import select
 import socket
-from typing import Callable, Iterator, Optional
+from typing import Callable, Optional
 
 from . import _wire
-from ._body import BodySource
+from ._body import BodySource, piece_of
 from ._connection import Connection
 from ._door import is_reset
 from ._exchange import Exchange
@@ -31,8 +31,8 @@ class Pump:
     """A request's body on its way, for one attempt."""
 
     def __init__(self, body: BodySource) -> None:
-        self.pieces: Iterator[bytes] = body.pieces()
-        self.rest = b""
+        self.pieces = body.pieces()
+        self.rest = memoryview(b"")
         self.has_begun = False
 
     def fill(self, connection: Connection, exchange: Exchange) -> bool:
@@ -41,11 +41,11 @@ class Pump:
         while exchange.can_upload() and len(connection.out) < ENOUGH_OUT_BYTES:
             if not self.rest:
                 self.has_begun = True
-                piece = next(self.pieces, None)
-                if piece is None:
+                try:
+                    self.rest = piece_of(next(self.pieces))
+                except StopIteration:
                     connection.end_upload(exchange)
                     break
-                self.rest = piece
             self.rest = connection.send_piece(exchange, self.rest)
         return connection.written > written
 
@@ -58,6 +58,11 @@ class Link:
         self.send_error: Optional[OSError] = None
         self.poll = select.poll()
         self.events = 0
+
+    @property
+    def is_own(self) -> bool:
+        """Not of the process that this one was forked from."""
+        return self.pid == os.getpid()
 
     def close(self) -> None:
         self.socket.close()

@@ -2,10 +2,10 @@
 How long to wait for the daemon's word about one request.
 
 The daemon watches over deadlines, and says it when one passes; this is for a daemon that hangs. A
-request with a timeout is waited for that long; so is one whose answer is held whole. One that streams
-may take for ever, as long as something happens within the limits of its phases. The timeout is one for
-all attempts: a second daemon is told what the first has left of it. The wait of an upload for its next
-grant is the one deadline that the daemon does not know.
+request with a timeout is waited for that long; so is one whose bodies are held whole. One that streams,
+either way, may take for ever, as long as something happens within the limits of its phases. The timeout
+is one for all attempts: a second daemon is told what the first has left of it. The wait of an upload for
+its next grant is the one deadline that the daemon does not know.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class UploadPatience:
 
 class Patience:
     """timeout: of the whole, or None; head_span, body_span: the longest silences of a stream that has
-    none."""
+    none; is_held: its answer comes whole, so that nothing is heard of it meanwhile."""
 
     def __init__(
         self,
@@ -82,25 +82,31 @@ class Patience:
         head_span: float = DEFAULT_TIMEOUT_SECONDS,
         body_span: float = DEFAULT_TIMEOUT_SECONDS,
         grace: Optional[float] = None,
+        is_held: bool = False,
     ) -> None:
         self.started = self.active = now()
         self.timeout = timeout
         self.is_total = is_total
         self.head_span = head_span
         self.body_span = body_span
+        self.is_held = is_held
         self.grace = GRACE_SECONDS if grace is None else grace
         self.daemon_timeout = DEFAULT_TIMEOUT_SECONDS
         self.has_head = False
         self.upload = UploadPatience(None, ())
 
     @classmethod
-    def for_request(cls, request: Request, is_stream: bool) -> Patience:
+    def for_request(cls, request: Request, is_stream: bool, is_upload: bool) -> Patience:
         phases = _sum(request.queue_timeout, request.connect_timeout, request.first_byte_timeout)
+        idle = request.idle_timeout
+        head_span = DEFAULT_TIMEOUT_SECONDS if phases is None else phases * (1 + request.redirects)
+        body_span = DEFAULT_TIMEOUT_SECONDS if idle is None else idle
         made = cls(
             request.timeout,
-            request.timeout is not None or not is_stream,
-            DEFAULT_TIMEOUT_SECONDS if phases is None else phases,
-            DEFAULT_TIMEOUT_SECONDS if request.idle_timeout is None else request.idle_timeout,
+            request.timeout is not None or not (is_stream or is_upload),
+            max(head_span, body_span) if is_upload else head_span,  # the origin may be slow to take it
+            body_span,
+            is_held=not is_stream,
         )
         made.upload = UploadPatience(
             request.upload_timeout, (request.queue_timeout, request.connect_timeout)
@@ -136,6 +142,8 @@ class Patience:
             return self.timeout + self.grace
         if self.is_total:
             return self.daemon_timeout + self.grace
+        if self.is_held:
+            return max(self.head_span, self.daemon_timeout) + self.grace
         return (self.body_span if self.has_head else self.head_span) + self.grace
 
     def end(self) -> float:

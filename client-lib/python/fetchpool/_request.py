@@ -14,6 +14,9 @@ from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 from . import _wire
 from ._body import BodySource
 
+# Beyond it no daemon takes a number.
+_MAX_NUMBER = 2**63 - 1
+
 Text = Union[str, bytes]
 HeadersInput = Union[Mapping[str, Text], Iterable[Tuple[Text, Text]]]
 
@@ -36,11 +39,28 @@ class Tls:
     verify: bool = True
 
     def to_wire(self) -> Dict[str, Any]:
+        for name in ("ca", "cert", "key"):
+            _check(f"tls.{name}", getattr(self, name), bytes)
+        _check("tls.server_name", self.server_name, str)
+        _check("tls.verify", self.verify, bool)
         keys = {"ca": self.ca, "cert": self.cert, "key": self.key, "server_name": self.server_name}
         wire: Dict[str, Any] = {key: value for key, value in keys.items() if value is not None}
         if not self.verify:
             wire["verify"] = False
         return wire
+
+
+def _check(name: str, value: Any, kind: type) -> None:
+    """TypeError, which names it, for what is of another type. None is what is not given."""
+    is_good = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if value is not None and not is_good:
+        raise TypeError(f"{name} must be {kind.__name__}, not {type(value).__name__}")
+
+
+def _check_number(name: str, value: Optional[int], least: int) -> None:
+    _check(name, value, int)
+    if value is not None and not least <= value <= _MAX_NUMBER:
+        raise ValueError(f"{name} must be {least} or more, not {value}")
 
 
 def milliseconds(seconds: Optional[float], name: str) -> Optional[int]:
@@ -55,9 +75,12 @@ def milliseconds(seconds: Optional[float], name: str) -> Optional[int]:
 
 
 def _pairs(headers: HeadersInput) -> "list[list[Text]]":
-    items = headers.items() if isinstance(headers, Mapping) else headers
+    if isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):
+        raise TypeError(f"headers must be a mapping or pairs, not {type(headers).__name__}")
     pairs = []
-    for item in items:
+    for item in headers.items() if isinstance(headers, Mapping) else headers:
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            raise TypeError(f"headers must be pairs of name and value, not {item!r}")
         name, value = item
         for text in (name, value):
             if not isinstance(text, (str, bytes)):
@@ -108,10 +131,21 @@ class Request:
     proxy: Optional[str] = None
     tag: Optional[str] = None
 
-    def to_wire(self, body: BodySource, is_stream: bool) -> Dict[str, Any]:
-        """The map of a `fetch`, but for `timeout`, which is told anew at each attempt."""
+    def _check(self) -> None:
         if not isinstance(self.url, str):
             raise TypeError(f"url must be str, not {type(self.url).__name__}")
+        for name in ("method", "http", "retry", "proxy", "tag"):
+            _check(name, getattr(self, name), str)
+        _check("tls", self.tls, Tls)
+        _check("decompress", self.decompress, bool)
+        _check_number("window", self.window, 1)  # with none, none would ever be granted
+        _check_number("max_body", self.max_body, 0)
+        _check_number("redirects", self.redirects, 0)
+        milliseconds(self.timeout, "timeout")
+
+    def to_wire(self, body: BodySource, is_stream: bool) -> Dict[str, Any]:
+        """The map of a `fetch`, but for `timeout`, which is told anew at each attempt."""
+        self._check()
         wire: Dict[str, Any] = {"url": self.url}
         if self.method != "GET":
             wire["method"] = self.method

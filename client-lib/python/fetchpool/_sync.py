@@ -17,7 +17,7 @@ from . import _door
 from ._attempts import Attempts
 from ._body import BodySource, body_from
 from ._connection import Connection
-from ._errors import Code, Error, error_of
+from ._errors import Code, Error, error_of, of_the_parent
 from ._exchange import Exchange
 from ._link import Link, Pump
 from ._patience import Patience
@@ -28,8 +28,8 @@ from ._version import VERSION
 # Idle sockets that are kept; a further one is closed.
 _MAX_IDLE = 64
 
-# [limits] max_name of the daemon is 128 bytes.
-_MAX_NAME = 32  # of characters, which are 4 bytes at most
+# What the daemon takes, if [limits] max_name is not smaller.
+_MAX_NAME_BYTES = 128
 
 # How long a question to the daemon itself may take: it answers at once.
 CALL_TIMEOUT_SECONDS = 10.0
@@ -41,7 +41,18 @@ def own_name() -> str:
     folder, name = os.path.split(path)
     if name == "__main__.py":
         name = os.path.basename(folder)
-    return name[:_MAX_NAME]
+    return name.encode("utf-8", "replace")[:_MAX_NAME_BYTES].decode("utf-8", "ignore")
+
+
+def checked_name(name: Optional[str]) -> str:
+    """The daemon would refuse a hello with another, and not tell that client when it leaves."""
+    if name is None:
+        return own_name()
+    if not isinstance(name, str):
+        raise TypeError(f"name must be str, not {type(name).__name__}")
+    if len(name.encode("utf-8")) > _MAX_NAME_BYTES:
+        raise ValueError(f"name must have {_MAX_NAME_BYTES} bytes at most")
+    return name
 
 
 class Running:
@@ -95,6 +106,8 @@ class Stream(StreamHead):
         running = self._running
         if running is None:
             return None
+        if not running.link.is_own:
+            raise of_the_parent()
         exchange = running.exchange
         piece = exchange.take_piece()
         if piece is None and not exchange.is_over:
@@ -138,7 +151,7 @@ class Client:
 
     def __init__(self, socket: Optional[_door.Path] = None, *, name: Optional[str] = None) -> None:
         self._door = _door.Door(socket)
-        self._name = own_name() if name is None else name
+        self._name = checked_name(name)
         self._idle: Deque[Link] = deque()
         self._is_closed = False
 
@@ -169,7 +182,7 @@ class Client:
         """Until its head has come, or it has failed for good."""
         body = body_from(request.body, request.body_size, allow_async=False)
         wire = request.to_wire(body, is_stream)
-        patience = Patience.for_request(request, is_stream)
+        patience = Patience.for_request(request, is_stream, body.is_upload)
         attempts = Attempts(body, patience)
         link = self._take_idle()
         while True:
@@ -194,7 +207,7 @@ class Client:
     ) -> Running:
         try:
             exchange = link.connection.fetch(wire, request, body, is_stream, patience)
-        except Error:
+        except BaseException:  # it cannot be put: nothing of it is on the link
             self._give(link)
             raise
         running = Running(link, exchange, Pump(body), patience)
@@ -228,7 +241,7 @@ class Client:
                 link = self._idle.pop()
             except IndexError:
                 return None
-            if link.pid == os.getpid() and link.is_fit():
+            if link.is_own and link.is_fit():
                 return link
             link.close()  # in a forked child: its parent goes on with it
 
@@ -240,7 +253,7 @@ class Client:
 
     def _part_with(self, running: Running) -> None:
         link, exchange = running.link, running.exchange
-        if link.pid != os.getpid():
+        if not link.is_own:
             link.close()
             return
         is_fit = exchange.is_over and not link.connection.out
@@ -253,7 +266,7 @@ class Client:
 
     # ---- The daemon ------------------------------------------------------------------------------
 
-    def call(self, method: str, timeout: float = CALL_TIMEOUT_SECONDS, **params: Any) -> Any:
+    def call(self, method: str, /, timeout: float = CALL_TIMEOUT_SECONDS, **params: Any) -> Any:
         """
         Any method of the daemon but `fetch`; its result as it comes. timeout: seconds. Blocks. Raises
         Error.
@@ -263,7 +276,11 @@ class Client:
         link = self._take_idle()
         while True:
             link = link or self._connect(attempts, patience)
-            exchange = link.connection.call(method, params)
+            try:
+                exchange = link.connection.call(method, params)
+            except BaseException:
+                self._give(link)
+                raise
             running = Running(link, exchange, Pump(BodySource()), patience)
             self._guard(running, running.run_to_end)
             self._part_with(running)

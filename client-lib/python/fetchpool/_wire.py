@@ -35,7 +35,7 @@ def request(id: int, method: str, params: Dict[str, Any]) -> bytes:
     return _pack([REQUEST, id, method, [params]])
 
 
-def data(id: int, piece: bytes) -> bytes:
+def data(id: int, piece: memoryview) -> bytes:
     return _pack([NOTIFICATION, "data", [id, piece]])
 
 

@@ -246,17 +246,16 @@ class _SyncBody(httpx.SyncByteStream):
         self._stream.close()
 
 
-class _AsyncBody(httpx.AsyncByteStream):
+class _AsyncBody(httpx.AsyncByteStream, AsyncIterator[bytes]):
     def __init__(self, stream: AsyncStream) -> None:
         self._stream = stream
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
         with _errors_of_httpx():
-            while True:
-                piece = await self._stream.read_piece()
-                if piece is None:
-                    return
-                yield piece
+            return await self._stream.__anext__()
 
     async def aclose(self) -> None:
         await self._stream.aclose()
