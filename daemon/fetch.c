@@ -60,10 +60,12 @@ void fetch_set_timer(struct fetch *fetch)
     uint64_t now = uv_hrtime();
     uint64_t at = fetch_next_look_ns(fetch, now);
     uint64_t delay_ms = at > now ? (at - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+    /* By the loop's idea of now, which is behind: it is due by then, if not before. */
+    if (uv_is_active((uv_handle_t *)&fetch->timer) &&
+        uv_timer_get_due_in(&fetch->timer) <= delay_ms)
+        return;
     uv_update_time(fetch->context->loop);
-    if (!uv_is_active((uv_handle_t *)&fetch->timer) ||
-        uv_timer_get_due_in(&fetch->timer) > delay_ms)
-        uv_timer_start(&fetch->timer, on_timer, delay_ms, 0);
+    uv_timer_start(&fetch->timer, on_timer, delay_ms, 0);
 }
 
 /* ---- End ------------------------------------------------------------------------------------ */
@@ -357,7 +359,8 @@ struct fetch *fetch_create(const struct fetch_context *context, struct request *
                            const struct fetch_client *client, const struct fetch_events *events,
                            void *ctx)
 {
-    struct fetch *fetch = calloc(1, sizeof *fetch);
+    uint64_t now = uv_hrtime();
+    struct fetch *fetch = malloc(sizeof *fetch);
     if (!fetch) {
         request_destroy(request);
         return NULL;
@@ -368,9 +371,9 @@ struct fetch *fetch_create(const struct fetch_context *context, struct request *
         .events = events,
         .ctx = ctx,
         .state = FETCH_QUEUED,
-        .started_ns = uv_hrtime(),
-        .entered_ns = uv_hrtime(),
-        .queued_ns = uv_hrtime(),
+        .started_ns = now,
+        .entered_ns = now,
+        .queued_ns = now,
         .is_safe = request_is_safe(request),
     };
     if (fetch_policy_init(fetch, client) < 0) {

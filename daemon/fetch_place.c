@@ -67,6 +67,13 @@ static const struct dispatch_events dispatch_events = {
 
 /* ---- Into the queue ------------------------------------------------------------------------- */
 
+static int lack_memory(int code, struct wire_why *why)
+{
+    if (code == FETCHPOOL_BUSY)
+        wire_why_set(why, "the daemon is out of memory");
+    return code;
+}
+
 /* 0, or a code with the reason. */
 static int meet_origin(struct fetch *fetch, struct wire_why *why)
 {
@@ -76,16 +83,15 @@ static int meet_origin(struct fetch *fetch, struct wire_why *why)
     int code = fetch_ask_policy(fetch, why);
     if (code != 0)
         return code;
-    wire_why_set(why, "the daemon is out of memory");
     fetch->origin = origin_hold(fetch->context->dispatch->origins, url->origin, url->host);
     if (!fetch->origin)
-        return FETCHPOOL_BUSY;
+        return lack_memory(FETCHPOOL_BUSY, why);
     if (!fetch->check)
         origin_join_tally(fetch->context->dispatch->origins, fetch->origin,
                           fetch->context->config->metrics_origins);
     retry_budget_note_request(&fetch->origin->budget, uv_hrtime() / NS_PER_MS);
     code = request_terms(fetch->request, &fetch->terms);
-    return code == 0 ? fetch_set_partition(fetch) : code;
+    return lack_memory(code == 0 ? fetch_set_partition(fetch) : code, why);
 }
 
 static int enter(struct fetch *fetch, struct wire_why *why)

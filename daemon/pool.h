@@ -215,13 +215,18 @@ struct pool_connection_info {
     uint64_t streams; /* requests that it carries now */
 };
 
+/* Which socket a job is about to use, as CURLOPT_PREREQFUNCTION is told. */
+struct pool_path {
+    const char *remote_ip;
+    int remote_port;
+    int local_port;
+};
+
 /*
- * The job is about to send its request; for CURLOPT_PREREQFUNCTION, with its local port and its
- * peer ("address:port"). Returns 0, or -ENOTCONN if the pool does not know that socket.
- * `*out_is_reused`: its connection has carried one before.
+ * The job is about to send its request. Returns 0, or -ENOTCONN if the pool does not know that
+ * socket. `*out_is_reused`: its connection has carried one before.
  */
-int pool_connection_use(struct pool_job *job, int local_port, const char *peer,
-                        bool *out_is_reused);
+int pool_connection_use(struct pool_job *job, const struct pool_path *path, bool *out_is_reused);
 
 /* Gives the job's place back, if it has one. The record may be gone after it. */
 void pool_leave(struct pool_job *job);

@@ -168,11 +168,11 @@ static void destroy(struct pool *pool, struct pool_connection *connection)
 
 /* ---- Use ------------------------------------------------------------------------------------ */
 
-void pool_connection_take(struct pool *pool, struct pool_connection *connection)
+void pool_connection_take(struct pool *pool, struct pool_connection *connection, uint64_t now_ns)
 {
     leave_idle(pool, connection);
     if (connection->streams++ == 0)
-        connection->asked_ns = uv_hrtime();
+        connection->asked_ns = now_ns;
 }
 
 /* Two at a time have come to be on it: it is HTTP/2, and nobody needs to wait for its answer. */
@@ -197,12 +197,12 @@ static void count_use(struct pool *pool, struct pool_connection *connection, boo
     connection->requests++;
 }
 
-int pool_connection_use(struct pool_job *job, int local_port, const char *peer, bool *out_is_reused)
+int pool_connection_use(struct pool_job *job, const struct pool_path *path, bool *out_is_reused)
 {
     struct pool *pool = job->pool;
     struct pool_connection *connection = job->connection;
     if (connection->state == POOL_CONNECTION_OPENING) {
-        int result = pool_opening_succeed(pool, connection, local_port, peer);
+        int result = pool_opening_succeed(pool, connection, path);
         if (result < 0)
             return result;
     }

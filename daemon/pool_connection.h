@@ -103,7 +103,7 @@ bool pool_connection_is_typical(const struct pool_connection *connection);
 bool pool_connection_is_usable(const struct pool_connection *connection);
 
 /* Takes a place on one that is usable. */
-void pool_connection_take(struct pool *pool, struct pool_connection *connection);
+void pool_connection_take(struct pool *pool, struct pool_connection *connection, uint64_t now_ns);
 
 /* libcurl wanted another socket for a job that was placed on it. Returns why that is. */
 enum pool_gate pool_connection_note_refusal(struct pool *pool, struct pool_connection *connection,
@@ -150,8 +150,8 @@ void pool_connection_end_look_up(struct pool *pool, struct pool_connection *conn
 void pool_opening_end(struct pool *pool, struct pool_connection *connection);
 
 /* It is open. 0, or -ENOTCONN if no socket with these ends is known. */
-int pool_opening_succeed(struct pool *pool, struct pool_connection *connection, int local_port,
-                         const char *peer);
+int pool_opening_succeed(struct pool *pool, struct pool_connection *connection,
+                         const struct pool_path *path);
 
 /* There is something to read from it. */
 void pool_connection_note_heard(struct pool *pool, struct pool_connection *connection);

@@ -101,10 +101,13 @@ static size_t most_streams(const struct pool *pool, const struct pool_connection
  * The port alone would not do to find the socket: Linux gives one to several sockets with different
  * peers. And an attempt may have opened several, of which one won.
  */
-int pool_opening_succeed(struct pool *pool, struct pool_connection *connection, int local_port,
-                         const char *peer)
+int pool_opening_succeed(struct pool *pool, struct pool_connection *connection,
+                         const struct pool_path *path)
 {
-    struct pool_socket *sock = pool_sockets_find_new(&pool->sockets, local_port, peer);
+    char peer[POOL_PEER_BYTES];
+    snprintf(peer, sizeof peer, strchr(path->remote_ip, ':') ? "[%s]:%d" : "%s:%d", path->remote_ip,
+             path->remote_port);
+    struct pool_socket *sock = pool_sockets_find_new(&pool->sockets, path->local_port, peer);
     if (!sock)
         return -ENOTCONN;
     sock->connection = connection;

@@ -301,7 +301,7 @@ enum pool_verdict pool_place(struct pool *pool, const struct pool_want *want,
     bool may_reuse = !want->is_private && want->choice != POOL_NEW;
     struct pool_connection *connection = may_reuse ? find_open(pool, want, now) : NULL;
     if (connection) {
-        pool_connection_take(pool, connection);
+        pool_connection_take(pool, connection, now);
         connection->user = want->owner;
         *out_connection = connection;
         return POOL_GO;

@@ -228,14 +228,17 @@ int request_create(struct request **out_request, const struct wire_fetch *fetch,
                    const struct config *config, struct wire_why *why)
 {
     struct request *request = calloc(1, sizeof *request);
-    wire_why_set(why, "the daemon is out of memory");
-    if (!request)
+    if (!request) {
+        wire_why_set(why, "the daemon is out of memory");
         return FETCHPOOL_BUSY;
+    }
     field_list_init(&request->fields, config->max_header_bytes);
     request->http = fetch->http;
     request->retry = fetch->retry;
     request->wants_decoding = fetch->decompress;
     int code = fill(request, fetch, config, why);
+    if (code == FETCHPOOL_BUSY)
+        wire_why_set(why, "the daemon is out of memory");
     if (code != 0)
         request_destroy(request);
     else

@@ -50,8 +50,6 @@ static void log_request(const struct access_entry *entry, const char *outcome)
 {
     struct log_about fields = about(entry);
     struct wire_why connection = {""};
-    if (!log_is_on(LOG_LEVEL_DEBUG))
-        return;
     size_t length = log_url_length(entry->url.data, entry->origin.length);
     if (entry->has_connection)
         wire_why_set(&connection, ", connection %llu, %s", (unsigned long long)entry->connection,
@@ -81,25 +79,38 @@ static void note(const struct call *call, const struct access_entry *entry)
         access_log_write(call->session->set->fetches->access, entry);
 }
 
+/* What nobody reads is not put together. */
+static bool is_written_down(const struct call *call)
+{
+    return log_is_on(LOG_LEVEL_DEBUG) || call->session->set->fetches->access;
+}
+
 void session_log_end(const struct call *call, const struct fetch_outcome *outcome)
 {
     struct access_entry entry;
     struct wire_why text;
+    if (!is_written_down(call))
+        return;
     fetch_account(call->fetch, &entry);
     introduce(call->session, call->id, &entry);
     entry.code = outcome->code;
-    describe_outcome(&entry, outcome, &text);
-    log_request(&entry, call->only_asks && entry.code == 0 ? "checked" : text.text);
+    if (log_is_on(LOG_LEVEL_DEBUG)) {
+        describe_outcome(&entry, outcome, &text);
+        log_request(&entry, call->only_asks && entry.code == 0 ? "checked" : text.text);
+    }
     note(call, &entry);
 }
 
 void session_log_abandoned(const struct call *call)
 {
     struct access_entry entry;
+    if (!is_written_down(call))
+        return;
     fetch_account(call->fetch, &entry);
     introduce(call->session, call->id, &entry);
     entry.code = fetch_get_abandon_code(call->fetch);
-    log_request(&entry, "client gone");
+    if (log_is_on(LOG_LEVEL_DEBUG))
+        log_request(&entry, "client gone");
     note(call, &entry);
 }
 

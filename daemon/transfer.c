@@ -1,7 +1,6 @@
 /* transfer: see transfer.h. What libcurl calls meanwhile is in transfer_callback.c. */
 #include "transfer_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +26,8 @@ const struct field_list *transfer_get_trailers(const struct transfer *transfer)
 static bool wants_http_1(const struct transfer *transfer)
 {
     static const char name[] = "HTTP_1_1_REQUIRED";
-    return memmem(transfer->detail, sizeof transfer->detail, name, sizeof name - 1) != NULL;
+    return transfer->detail[0] &&
+           memmem(transfer->detail, sizeof transfer->detail, name, sizeof name - 1) != NULL;
 }
 
 /*
@@ -112,8 +112,8 @@ static int explain(const struct transfer *transfer, CURLcode code, enum transfer
 /* The record may go with it: what the result says of it is the transfer's own from now on. */
 static void leave(struct transfer *transfer, struct transfer_result *result)
 {
-    snprintf(transfer->peer, sizeof transfer->peer, "%s",
-             result->connection.peer ? result->connection.peer : "");
+    if (result->connection.peer)
+        memcpy(transfer->peer, result->connection.peer, sizeof transfer->peer);
     result->connection.peer = transfer->peer;
     result->connection.origin = transfer->request->url.origin;
     pool_leave(&transfer->job);
@@ -258,7 +258,7 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
                            .guard = place->guard,
                            .is_slow = request->wants_decoding,
                            .on_done = on_job_done};
-    struct transfer *transfer = calloc(1, sizeof *transfer);
+    struct transfer *transfer = malloc(sizeof *transfer);
     if (!transfer) {
         pool_leave(&job);
         wire_why_set(why, "the daemon is out of memory");

@@ -6,7 +6,6 @@
 #include "transfer_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,12 +18,9 @@ static int on_prerequest(void *ctx, char *remote_ip, char *local_ip, int remote_
                          int local_port)
 {
     struct transfer *transfer = ctx;
-    char peer[POOL_PEER_BYTES];
+    struct pool_path path = {remote_ip, remote_port, local_port};
     (void)local_ip;
-    snprintf(peer, sizeof peer, strchr(remote_ip, ':') ? "[%s]:%d" : "%s:%d", remote_ip,
-             remote_port);
-    if (transfer->sends > 0 ||
-        pool_connection_use(&transfer->job, local_port, peer, &transfer->is_reused) < 0)
+    if (transfer->sends > 0 || pool_connection_use(&transfer->job, &path, &transfer->is_reused) < 0)
         return CURL_PREREQFUNC_ABORT;
     transfer->sent_ns = uv_hrtime();
     if (!transfer->is_reused)

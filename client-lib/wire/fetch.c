@@ -177,6 +177,15 @@ static int read_key(void *object, const struct key *key, const char *name,
     return 0;
 }
 
+/* Only the sentence needs its whole name. */
+static int refuse_key(void *object, const struct key *key, const char *prefix,
+                      const struct fetchpool_value *value, struct wire_why *why)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%s%s", prefix, key->name);
+    return read_key(object, key, name, value, why);
+}
+
 /* A key with the value nil is as good as absent: dynamic languages send such. */
 static int read_keys(void *object, const struct key *keys, size_t key_count, const char *prefix,
                      const struct fetchpool_value *map, struct wire_why *why)
@@ -188,11 +197,9 @@ static int read_keys(void *object, const struct key *keys, size_t key_count, con
         for (size_t i = 0; i < key_count; i++) {
             if (!value_is_text(fetchpool_value_key_at(map, pair), keys[i].name))
                 continue;
-            char name[32];
-            snprintf(name, sizeof name, "%s%s", prefix, keys[i].name);
-            int result = read_key(object, &keys[i], name, value, why);
+            int result = read_key(object, &keys[i], keys[i].name, value, why);
             if (result < 0)
-                return result;
+                return *prefix ? refuse_key(object, &keys[i], prefix, value, why) : result;
             break;
         }
     }
