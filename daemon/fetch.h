@@ -61,6 +61,7 @@ struct fetch_context {
     const struct config *config;
     struct stats *stats;
     struct stall_list *stalls;
+    struct url_memo *urls;
     const struct credential_table *credentials;
     struct access_log *access;        /* NULL: none */
     uint8_t salt[REQUEST_SALT_BYTES]; /* random, for the names of identities */

@@ -195,14 +195,14 @@ static int take_tag(struct request *request, struct wire_str tag, const struct c
 /* ---- Life ----------------------------------------------------------------------------------- */
 
 static int fill(struct request *request, const struct wire_fetch *fetch,
-                const struct config *config, struct wire_why *why)
+                const struct config *config, struct url_memo *urls, struct wire_why *why)
 {
     int code = request_check_tls(&fetch->tls, config, why);
     if (code == 0)
         code = request_take_proxy(request, fetch->proxy, config, why);
     if (code != 0)
         return code;
-    int result = url_parse(&request->url, fetch->url, config->max_url_bytes, why);
+    int result = url_memo_parse(urls, &request->url, fetch->url, config->max_url_bytes, why);
     if (result == 0)
         result = take_method(request, fetch->method, why);
     if (result == 0)
@@ -225,7 +225,7 @@ static int fill(struct request *request, const struct wire_fetch *fetch,
 }
 
 int request_create(struct request **out_request, const struct wire_fetch *fetch,
-                   const struct config *config, struct wire_why *why)
+                   const struct config *config, struct url_memo *urls, struct wire_why *why)
 {
     struct request *request = calloc(1, sizeof *request);
     if (!request) {
@@ -236,7 +236,7 @@ int request_create(struct request **out_request, const struct wire_fetch *fetch,
     request->http = fetch->http;
     request->retry = fetch->retry;
     request->wants_decoding = fetch->decompress;
-    int code = fill(request, fetch, config, why);
+    int code = fill(request, fetch, config, urls, why);
     if (code == FETCHPOOL_BUSY)
         wire_why_set(why, "the daemon is out of memory");
     if (code != 0)

@@ -13,6 +13,7 @@
 #include "field_list.h"
 #include "policy.h"
 #include "url.h"
+#include "url_memo.h"
 
 struct request {
     struct url url;
@@ -50,11 +51,13 @@ struct request {
 };
 
 /*
+ * `urls`: what is known of authorities; NULL: nothing is remembered.
+ *
  * Checks and copies. Returns 0 and an owned request, or FETCHPOOL_BAD_REQUEST with the reason, or
  * FETCHPOOL_BUSY without memory. Whether the client may ask for it is not looked at.
  */
 int request_create(struct request **out_request, const struct wire_fetch *fetch,
-                   const struct config *config, struct wire_why *why);
+                   const struct config *config, struct url_memo *urls, struct wire_why *why);
 void request_destroy(struct request *request);
 
 /* Does this status with a Location mean that the request is to be repeated elsewhere? */

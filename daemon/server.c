@@ -189,6 +189,7 @@ static void finish(struct server *server)
     uv_loop_close(&server->loop);
     access_log_close(server->access);
     origin_table_finish(&server->origins);
+    url_memo_finish(&server->urls);
     offence_log_destroy(server->offences);
     credential_table_destroy(server->credentials);
     free(server->shared);

@@ -42,6 +42,7 @@ struct server {
     struct access_log *access; /* NULL: none yet; it may be one that nothing is written to */
     struct fetch_context fetches;
     struct stall_list stalls;
+    struct url_memo urls;
     struct memory_keeper memory;
     struct session_set sessions;
     struct warm *warm;

@@ -73,6 +73,7 @@ static int create_parts(struct server *server)
         .config = config,
         .stats = &server->stats,
         .stalls = &server->stalls,
+        .urls = &server->urls,
         .credentials = server->credentials,
         .access = server->access,
     };

@@ -289,11 +289,12 @@ static void limit_calls(struct session *session)
 static struct call *start(struct session *session, uint32_t id, const struct wire_fetch *asked,
                           bool only_asks)
 {
+    const struct fetch_context *context = session->set->fetches;
     struct wire_why why;
     struct request *request;
     int code = check_place(session, &why);
     if (code == 0)
-        code = request_create(&request, asked, session->set->fetches->config, &why);
+        code = request_create(&request, asked, context->config, context->urls, &why);
     if (code != 0) {
         session_refuse_fetch(session, id, code, why.text);
         return NULL;

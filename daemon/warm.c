@@ -106,7 +106,8 @@ static struct request *make_request(const struct warm_origin *origin)
     wire_fetch_init(&asked);
     asked.url = wire_str_of(origin->url);
     asked.method = wire_str_of("HEAD");
-    int code = request_create(&request, &asked, origin->warm->fetches->config, &why);
+    const struct fetch_context *context = origin->warm->fetches;
+    int code = request_create(&request, &asked, context->config, context->urls, &why);
     return code == 0 ? request : NULL;
 }
 

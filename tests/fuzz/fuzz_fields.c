@@ -171,7 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     struct request *request;
     char *terms;
     read_input(&input, (const char *)bytes, length);
-    if (request_create(&request, &input.fetch, generous(), &why) != 0)
+    if (request_create(&request, &input.fetch, generous(), NULL, &why) != 0)
         return 0;
     check(request);
     for (size_t i = 0; i < input.location_count; i++)

@@ -29,7 +29,7 @@ static void decode(const uint8_t *bytes, size_t length)
     if (wire_hello_decode(&hello, message.params, &why) == 0)
         (void)hello;
     if (wire_fetch_decode(&fetch, message.params, &why) == 0) {
-        if (request_create(&request, &fetch, defaults(), &why) == 0)
+        if (request_create(&request, &fetch, defaults(), NULL, &why) == 0)
             request_destroy(request);
         wire_fetch_finish(&fetch);
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "url.h"
+#include "url_memo.h"
 
 /* Far more than the input, which percent-encoding makes three times as long, and once more. */
 #define MOST_URL_BYTES 65536
@@ -121,6 +122,23 @@ static void resolve(const struct url *base, struct wire_str location)
     url_finish(&url);
 }
 
+/* What was found of the URLs before must change nothing. */
+static void check_memo(struct wire_str text, const struct url *url)
+{
+    static struct url_memo memo;
+    struct url again;
+    struct wire_why why;
+    int result = url_memo_parse(&memo, &again, text, MOST_URL_BYTES, &why);
+    must((result == 0) == (url != NULL));
+    if (!url)
+        return;
+    must(strcmp(again.text, url->text) == 0);
+    must(strcmp(again.origin, url->origin) == 0);
+    must(strcmp(again.host, url->host) == 0);
+    must(again.port == url->port && again.is_tls == url->is_tls);
+    url_finish(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     struct wire_str rest = {length ? (const char *)bytes : "", length};
@@ -128,7 +146,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     struct wire_why why;
     struct url url;
     check_proxy(take_line(&rest));
-    if (url_parse(&url, text, MOST_URL_BYTES, &why) < 0)
+    int result = url_parse(&url, text, MOST_URL_BYTES, &why);
+    check_memo(text, result == 0 ? &url : NULL);
+    if (result < 0)
         return 0;
     check(&url);
     check_host(&url, host);

@@ -37,7 +37,7 @@ static struct request *made(const struct wire_fetch *fetch)
 {
     struct request *request = NULL;
     struct wire_why why = {""};
-    if (request_create(&request, fetch, &config, &why) != 0)
+    if (request_create(&request, fetch, &config, NULL, &why) != 0)
         fail_msg("%s", why.text);
     return request;
 }
@@ -46,7 +46,7 @@ static void assert_refused(const struct wire_fetch *fetch, int code, const char 
 {
     struct request *request = NULL;
     struct wire_why why = {""};
-    assert_int_equal(request_create(&request, fetch, &config, &why), code);
+    assert_int_equal(request_create(&request, fetch, &config, NULL, &why), code);
     if (!strstr(why.text, sentence))
         fail_msg("\"%s\" lacks \"%s\"", why.text, sentence);
 }
