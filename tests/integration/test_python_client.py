@@ -5,11 +5,13 @@ A sentence that holds for the blocking client and the asynchronous one in both l
 
 import ast
 import asyncio
+import contextlib
 import functools
 import gc
 import hashlib
 import io
 import os
+import random
 import signal
 import threading
 import warnings
@@ -867,6 +869,11 @@ def test_each_loop_has_one_connection_and_all_share_one_client(daemon, origin):
     assert sockets_to(daemon.path) == 0
 
 
+async def until(loop, is_so):
+    while not is_so():
+        await (asyncio.sleep if loop == "asyncio" else trio.sleep)(0.005)
+
+
 async def many(loop, functions):
     """What they return, in their order, all at the same time."""
     results = [None] * len(functions)
@@ -937,6 +944,7 @@ def test_without_room_a_request_ends_with_queue_timeout_and_was_not_sent(start_d
     async def main():
         async with fetchpool.AsyncClient(daemon.path) as client:
             async def waits():
+                await until(loop, lambda: len(slow.requests) == 2)
                 try:
                     await client.fetch(slow.url("/late"), queue_timeout=0.1)
                 except fetchpool.NotSentTimeout as error:
@@ -973,3 +981,332 @@ def test_streams_that_nobody_reads_hold_their_place_until_they_are_closed(start_
             assert sha(await stopped[1].read()) == digest(3_000_000, 1)
 
     run_in(loop, main)
+
+
+# ---- Cancelling ----------------------------------------------------------------------------------
+
+async def cancelled_when(loop, function, is_time):
+    """Runs it in a task of its own until is_time(), then cancels that; waits for its end."""
+    if loop == "asyncio":
+        task = asyncio.ensure_future(function())
+        await until(loop, is_time)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+    else:
+        ended = trio.Event()
+
+        async def run():
+            with scope:
+                await function()
+            ended.set()
+
+        async with trio.open_nursery() as nursery:
+            scope = trio.CancelScope()
+            nursery.start_soon(run)
+            await until(loop, is_time)
+            scope.cancel()
+            await ended.wait()
+            assert scope.cancelled_caught
+
+
+def is_held(connection):
+    connection.read_request()
+    connection.write(chunked_response([b"some"], last=False))
+    connection.await_end()
+
+
+def is_not_answered(connection):
+    connection.read_request()
+    connection.await_end()
+
+
+async def ends_at_the_origin(origin, daemon):
+    assert origin.connections[-1].closed.wait(scaled(5))
+    eventually(lambda: daemon.stats()["in_flight"] == 0, 5, "nothing on its way")
+
+
+@pytest.mark.parametrize("way", ["fetch", "stream", "read", "upload"])
+def test_a_cancelled_task_cancels_its_request_at_the_origin(daemon, nginx, loop, way):
+    script = {"read": is_held}.get(way, is_not_answered)
+
+    async def main():
+        async with fetchpool.AsyncClient(daemon.path, name=NAME) as client:
+            async def ask():
+                if way == "fetch":
+                    await client.fetch(origin.url())
+                elif way == "upload":
+                    await client.fetch(origin.url(), method="PUT", body=iter([bytes(65536)] * 10_000))
+                else:
+                    async with client.stream(origin.url()) as stream:
+                        while True:
+                            read.append(await stream.read_piece())
+
+            await client.ping()
+            read = []
+            await cancelled_when(loop, ask, lambda: read if way == "read" else origin.connections and (
+                origin.requests or way == "upload"))
+            await ends_at_the_origin(origin, daemon)
+            assert (await client.fetch(nginx.url("/text"))).status == 200
+            assert len(clients_named(daemon)) == 1  # it is the same socket
+
+    with RawOrigin(script) as origin:
+        run_in(loop, main)
+
+
+def test_a_task_that_waits_for_its_turn_is_cancelled_before_anything_is_sent(start_daemon, loop, slow, gate):
+    daemon = start_daemon({"pool": {"connections_per_origin": 1}})
+
+    async def main():
+        async with fetchpool.AsyncClient(daemon.path) as client:
+            def waits():
+                return daemon.stats()["queued"] == 1
+
+            async def second():
+                await until(loop, lambda: slow.requests)
+                await cancelled_when(loop, functools.partial(client.fetch, slow.url("/second")), waits)
+                eventually(lambda: daemon.stats()["queued"] == 0, 5, "it waits no more")
+                gate.open_for_all()
+
+            answer, _ = await many(loop, [functools.partial(client.fetch, slow.url("/first")), second])
+            assert answer.body == b"/first"
+
+    run_in(loop, main)
+    assert [request.target for request in slow.requests] == ["/first"]
+
+
+def test_a_task_that_waits_for_room_is_cancelled_and_the_next_has_its_place(start_daemon, loop, slow, gate):
+    daemon = start_daemon({"limits": {"requests_per_client": 1}})
+
+    async def main():
+        async with fetchpool.AsyncClient(daemon.path) as client:
+            async def second():
+                await until(loop, lambda: slow.requests)
+                link, = client._links.values()
+                await cancelled_when(loop, functools.partial(client.fetch, slow.url("/second")),
+                                     lambda: len(link.waiting) == 1)
+                gate.open_for_all()
+                assert (await client.fetch(slow.url("/third"))).body == b"/third"
+
+            await many(loop, [functools.partial(client.fetch, slow.url("/first")), second])
+
+    run_in(loop, main)
+    assert [request.target for request in slow.requests] == ["/first", "/third"]
+
+
+def test_a_timeout_of_the_loops_own_is_a_cancel(daemon, loop, slow):
+    async def main():
+        async with fetchpool.AsyncClient(daemon.path) as client:
+            if loop == "asyncio":
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(client.fetch(slow.url()), 0.1)
+            else:
+                with trio.move_on_after(0.1) as scope:
+                    await client.fetch(slow.url())
+                assert scope.cancelled_caught
+            eventually(lambda: daemon.stats()["in_flight"] == 0, 5, "nothing on its way")
+
+    run_in(loop, main)
+
+
+def test_closing_ends_what_runs_and_what_waits(start_daemon, loop, slow, origin):
+    daemon = start_daemon({"limits": {"requests_per_client": 2}})
+
+    async def main():
+        client = fetchpool.AsyncClient(daemon.path)
+        stream = await client.stream(origin.url("/3000000/1"))
+
+        async def fails(call):
+            with pytest.raises(fetchpool.MaybeProcessed) as caught:
+                await call()
+            assert (caught.value.code, caught.value.message) == (906, "the client was closed")
+
+        async def close():
+            link, = client._links.values()
+            await until(loop, lambda: len(link.waiting) == 1 and slow.requests)
+            await client.aclose()
+
+        fetch = functools.partial(client.fetch, slow.url())
+        await many(loop, [functools.partial(fails, fetch), functools.partial(fails, fetch), close])
+        await fails(stream.read)
+        assert sockets_to(daemon.path) == 0
+        eventually(lambda: daemon.stats()["in_flight"] == 0, 5, "nothing on its way")
+
+    run_in(loop, main)
+
+
+def test_closing_one_loops_client_from_another_loop(daemon, loop, slow):
+    client = fetchpool.AsyncClient(daemon.path)
+
+    async def ask():
+        await client.fetch(slow.url())
+
+    thread = InThread(run_in, loop, ask)
+    slow.await_requests(1)
+
+    async def close():
+        await client.aclose()
+
+    run_in(loop, close)
+    with pytest.raises(fetchpool.MaybeProcessed, match="the client was closed"):
+        thread.result()
+    assert sockets_to(daemon.path) == 0
+
+
+# ---- Signals -------------------------------------------------------------------------------------
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.fixture
+def interrupt():
+    """interrupt(when): raises Interrupted in the main thread, by a signal, as soon as when() is true."""
+    def interrupted(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGUSR1, interrupted)
+    threads = []
+
+    def arm(when):
+        def run():
+            eventually(when, 10, "the time of the signal")
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+        threads.append(InThread(run))
+
+    yield arm
+    for thread in threads:
+        thread.result()
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("way", ["fetch", "read"])
+def test_what_a_signal_raises_ends_the_request_at_the_origin_and_the_client_goes_on(daemon, nginx, interrupt,
+                                                                                   way):
+    with RawOrigin(is_held if way == "read" else is_not_answered) as origin, \
+            fetchpool.Client(daemon.path, name=NAME) as client:
+        interrupt(lambda: origin.requests)
+        with pytest.raises(Interrupted):
+            if way == "fetch":
+                client.fetch(origin.url())
+            else:
+                with client.stream(origin.url()) as stream:
+                    while True:
+                        stream.read_piece()
+        assert origin.connections[0].closed.wait(scaled(5))
+        assert sockets_to(daemon.path) == 0
+        assert client.fetch(nginx.url("/text")).status == 200
+        eventually(lambda: daemon.stats()["in_flight"] == 0, 5, "nothing on its way")
+
+
+def test_signals_that_raise_nothing_disturb_nothing(daemon, origin):
+    """One each millisecond."""
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    deadline = signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        with fetchpool.Client(daemon.path) as client:
+            for seed in range(10):
+                _, body = sync_take(client, origin.url(f"/1000000/{seed}"))
+                assert sha(body) == digest(1_000_000, seed)
+                client.fetch(origin.url("/0/1"), method="PUT", body=iter([words(100_000)] * 10),
+                             body_size=1_000_000)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *deadline)
+    assert origin.uploads.count(sha(words(100_000) * 10)) == 10
+
+
+# ---- Storms --------------------------------------------------------------------------------------
+
+STORM = 1000
+
+
+def open_descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def storm(loop, functions, pauses):
+    """Each in a task that is cancelled after its pause, if it has not ended. How many were."""
+    cancelled = []
+
+    async def run(function, pause):
+        if loop == "asyncio":
+            task = asyncio.ensure_future(function())
+            await asyncio.sleep(pause)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            cancelled.append(task.cancelled())
+        else:
+            with trio.move_on_after(pause) as scope:
+                await function()
+            cancelled.append(scope.cancelled_caught)
+
+    await many(loop, [functools.partial(run, *each) for each in zip(functions, pauses)])
+    return sum(cancelled)
+
+
+@pytest.mark.deadline(60)
+def test_a_storm_of_cancelled_tasks_leaves_nothing_behind(daemon, nginx, origin, loop):
+    async def fetch(client, number):
+        await client.fetch(nginx.url("/files/page"))
+
+    async def read(client, number):
+        async with client.stream(origin.url(f"/300000/{number % 2}"), window=10_000) as stream:
+            await stream.read()
+
+    async def upload(client, number):
+        await client.fetch(origin.url("/0/1"), method="PUT", body=iter([bytes(50_000)] * 10),
+                           body_size=500_000)
+
+    async def upload_slowly(client, number):
+        async def pieces():
+            for _ in range(10):
+                await (asyncio.sleep if loop == "asyncio" else trio.sleep)(0.001)
+                yield bytes(50_000)
+
+        await client.fetch(origin.url("/0/1"), method="PUT", body=pieces())
+
+    async def main():
+        async with fetchpool.AsyncClient(daemon.path, name=NAME) as client:
+            await client.ping()
+            before = open_descriptors()
+            random_one = random.Random(loop)
+            kinds = [fetch, read, upload, upload_slowly]
+            count = await storm(loop, [functools.partial(kinds[number % 4], client, number)
+                                       for number in range(STORM)],
+                                [random_one.uniform(0, 1.5) for _ in range(STORM)])
+            assert STORM / 10 < count < STORM
+            eventually(lambda: daemon.stats()["in_flight"] == 0, 10, "nothing on its way")
+            # What the daemon said of them is read when the loop turns.
+            assert (await client.fetch(nginx.url("/text"))).status == 200
+            assert len(clients_named(daemon)) == sockets_to(daemon.path) == 1
+            link, = client._links.values()
+            assert (len(link.connection.exchanges), link.handed, len(link.waiting), len(link.blocked)) == (
+                0, 0, 0, 0)
+            answers = await many(loop, [functools.partial(client.fetch, origin.url("/1000/2"))
+                                        for _ in range(300)])
+            assert {sha(answer.body) for answer in answers} == {digest(1000, 2)}
+            eventually(lambda: open_descriptors() <= before + len(origin.connections), 5,
+                       "as many descriptors as before, but for the origin's")
+
+    run_in(loop, main)
+    assert sockets_to(daemon.path) == 0
+
+
+@pytest.mark.deadline(60)
+def test_a_storm_at_a_client_that_connects_anew_leaves_nothing_behind(daemon, nginx, loop):
+    """Cancelled while hello is awaited, in the queue for a place, and in the middle."""
+    async def main():
+        random_one = random.Random(loop)
+        for _ in range(20):
+            async with fetchpool.AsyncClient(daemon.path) as client:
+                await storm(loop, [functools.partial(client.fetch, nginx.url("/text"))] * 50,
+                            [random_one.uniform(0, 0.02) for _ in range(50)])
+                assert (await client.fetch(nginx.url("/text"))).status == 200
+
+    run_in(loop, main)
+    assert sockets_to(daemon.path) == 0
+    eventually(lambda: daemon.stats()["in_flight"] == 0, 5, "nothing on its way")

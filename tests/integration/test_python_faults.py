@@ -15,7 +15,7 @@ import pytest
 from support.driver import MAX_ATTEMPTS
 from support.fakedaemon import (ANSWER, FakeDaemon, Peer, hangs, leaves, refuses_with, resets, says,
                                 serves, serves_with, stops_after, streams, words)
-from support.python_client import NAME, InThread, fetchpool
+from support.python_client import NAME, InThread, fetchpool, run_in, sockets_to
 from support.timing import Stopwatch, scaled
 
 URL = "http://origin.test/"
@@ -146,6 +146,25 @@ def test_after_a_goaway_a_stream_is_read_to_its_end(asker, path):
         go_on.set()
         assert ask.read(stream) == b"two"
         assert fake.accepted == 2
+
+
+def test_closing_ends_what_runs_on_a_socket_that_its_daemon_leaves_as_well(loop, path):
+    def retires(peer):
+        peer.head(peer.begin())
+        peer.send([2, "goaway", ["drain"]])
+        list(peer.events())
+
+    async def main():
+        client = fetchpool.AsyncClient(path)
+        stream = await client.stream(URL)
+        assert (await client.fetch(URL)).status == 200
+        assert sockets_to(path) == 2
+        await client.aclose()
+        assert sockets_to(path) == 0
+        with pytest.raises(fetchpool.MaybeProcessed, match="the client was closed"):
+            await stream.read()
+    with FakeDaemon(path, retires, serves):
+        run_in(loop, main)
 
 
 @pytest.mark.parametrize("code, branch, name", [

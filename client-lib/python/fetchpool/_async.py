@@ -7,6 +7,7 @@ its own, so a client may be made anywhere, used in any number of loops, and need
 
 from __future__ import annotations
 
+import weakref
 from types import TracebackType
 from typing import Any, Dict, Generator, List, Optional, Type, Union
 
@@ -16,7 +17,7 @@ from ._attempts import Attempts
 from ._body import BodySource, body_from, piece_of
 from ._connection import Connection
 from ._errors import Code, Error, error_of, of_the_parent
-from ._exchange import Exchange
+from ._exchange import Exchange, stopped
 from ._link import ENOUGH_OUT_BYTES
 from ._patience import Patience
 from ._request import Request, request_from
@@ -208,7 +209,8 @@ class AsyncClient:
     def __init__(self, socket: Optional[_door.Path] = None, *, name: Optional[str] = None) -> None:
         self._door = _door.Door(socket)
         self._name = checked_name(name)
-        self._links: Dict[Any, AsyncLink] = {}  # by loop; one that leaves lives on by what it runs
+        self._links: Dict[Any, AsyncLink] = {}  # by loop; one that leaves lives on by what it runs,
+        self._all: weakref.WeakSet[AsyncLink] = weakref.WeakSet()  # and is only known here
         self._is_closed = False
 
     # ---- Requests --------------------------------------------------------------------------------
@@ -240,6 +242,7 @@ class AsyncClient:
 
     async def _begin(self, request: Request, is_stream: bool) -> AsyncRunning:
         """Until its head has come, or it has failed for good."""
+        self._check_open()
         body = body_from(request.body, request.body_size, allow_async=True)
         wire = request.to_wire(body, is_stream)
         patience = Patience.for_request(request, is_stream, body.is_upload)
@@ -283,11 +286,15 @@ class AsyncClient:
             if until.left() <= 0 or not attempts.may_go_on():
                 raise attempts.better(link.connection.not_read())
 
-    async def _link(self, attempts: Attempts, patience: Patience) -> AsyncLink:
+    def _check_open(self) -> None:
         if self._is_closed:
             raise RuntimeError("this fetchpool.AsyncClient was closed")
+
+    async def _link(self, attempts: Attempts, patience: Patience) -> AsyncLink:
         runtime = current_runtime()
         while True:
+            if self._is_closed:
+                raise stopped("the client was closed")
             link = self._links.get(runtime.token)
             if link is not None and link.is_open:
                 return link
@@ -305,6 +312,7 @@ class AsyncClient:
         self._prune()
         link = AsyncLink(made, Connection(self._door.path, self._name, VERSION), runtime)
         self._links[runtime.token] = link
+        self._all.add(link)
         return link
 
     def _prune(self) -> None:
@@ -323,6 +331,7 @@ class AsyncClient:
     ) -> Any:
         """Any method of the daemon but `fetch`; its result as it comes. timeout: seconds. Raises
         Error."""
+        self._check_open()
         patience = Patience.of(timeout)
         attempts = Attempts(BodySource(), patience)
         while True:
@@ -373,9 +382,9 @@ class AsyncClient:
     async def aclose(self) -> None:
         """Closes its sockets; what runs over them ends with STOPPED. May be called twice."""
         self._is_closed = True
-        links, self._links = list(self._links.values()), {}
+        self._links = {}
         here = current_runtime().token
-        for link in links:
+        for link in list(self._all):
             if not link.is_own or link.runtime.is_closed():
                 link.forget()
             elif link.runtime.token is here:

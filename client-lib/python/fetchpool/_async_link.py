@@ -16,8 +16,8 @@ from typing import Deque, Optional, Set
 from . import _wire
 from ._connection import Connection
 from ._door import is_reset
-from ._errors import Code, Error, error_of
-from ._exchange import Exchange
+from ._errors import Error
+from ._exchange import Exchange, stopped
 from ._link import ENOUGH_OUT_BYTES
 from ._patience import Patience
 from ._runtime import Runtime, Signal
@@ -160,7 +160,7 @@ class AsyncLink:
     def close(self) -> None:
         """What runs ends with STOPPED."""
         if not self.is_closed:
-            self.connection.give_up(error_of(Code.STOPPED, "the client was closed"))
+            self.connection.give_up(stopped("the client was closed"))
             self._close_socket()
 
     def forget(self) -> None:
