@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import shutil
 import signal
+import socket
 import sys
 
 import pytest
@@ -178,6 +179,15 @@ def path():
 
 
 @pytest.fixture
+def listener(path):
+    """As a socket unit holds it: it stays while daemons come and go."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(4096)
+        yield listener
+
+
+@pytest.fixture
 def run(driver, path):
     """run("get", URL, ...): the lines that the module's driver prints, but for the descriptors' ."""
     runner = Runner(driver, path)
@@ -244,3 +254,9 @@ def asker(start_daemon, kind):
 @pytest.fixture
 def ask(asker, daemon):
     return asker(daemon.path)
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """The two seconds that a daemon has to say it first are 0.2, so that there is less to wait for."""
+    monkeypatch.setattr("fetchpool._patience.GRACE_SECONDS", 0.2)

@@ -5,7 +5,6 @@ import pathlib
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -25,15 +24,6 @@ def tokens(nginx, path, tag):
     """Clients of a daemon at `path`, whose requests an nginx counts."""
     with Tokens(path, nginx.url(f"/status/200?{tag}&", nginx.PLAIN), path.parent) as tokens:
         yield tokens
-
-
-@pytest.fixture
-def listener(path):
-    """As a socket unit holds it: it stays while daemons come and go."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen(4096)
-        yield listener
 
 
 def start_all(tokens):

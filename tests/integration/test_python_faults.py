@@ -167,6 +167,23 @@ def test_closing_ends_what_runs_on_a_socket_that_its_daemon_leaves_as_well(loop,
         run_in(loop, main)
 
 
+def test_a_stopped_reader_is_granted_nothing_and_holds_no_more_than_its_window(asker, path):
+    def grants():
+        return [params[0] for name, _, *params in fake.notifications if name == "window"]
+
+    with FakeDaemon(path, streams(piece=1000)) as fake:
+        ask = asker(path)
+        stream = ask.open(url(1_000_000), window=10_000)
+        body = ask.read_piece(stream)
+        for _ in range(3):
+            ask.take(url(1000))
+        assert grants() == []
+        assert sum(map(len, stream._running.exchange.pieces)) <= 9000
+        body += ask.read(stream)
+        assert body == words(1_000_000, 5)
+        assert sum(grants()) <= 1_000_000 and all(5000 <= count <= 10_000 for count in grants())
+
+
 @pytest.mark.parametrize("code, branch, name", [
     (1, fetchpool.Refused, "BAD_REQUEST"), (103, fetchpool.NotSent, "CONNECT"),
     (201, fetchpool.MaybeProcessed, "CLOSED"), (150, fetchpool.NotSent, "ERROR"),
@@ -390,12 +407,6 @@ def test_a_daemon_that_shuts_down_for_good_is_believed(asker, path):
 
 
 # ---- A daemon that hangs -------------------------------------------------------------------------
-
-@pytest.fixture
-def soon(monkeypatch):
-    """The two seconds that a daemon has to say it first are 0.2, so that there is less to wait for."""
-    monkeypatch.setattr("fetchpool._patience.GRACE_SECONDS", 0.2)
-
 
 def assert_deadline(error, seconds):
     assert type(error) is fetchpool.MaybeProcessedTimeout and error.code == 902, repr(error)

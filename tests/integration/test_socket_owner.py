@@ -1,6 +1,6 @@
 """
-Row C25: whose socket the library sends to, from both its halves and from the command. The daemons are
-scripted ones; mallory's note what they hear.
+Row C25: whose socket the library sends to, from both its halves and from the command, and the Python
+client, blocking and not. The daemons are scripted ones; mallory's note what they hear.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from support.fakedaemon import ANSWER, FakeDaemon, serves
 from support.timing import scaled
 from support.users import NOBODY as MALLORY
 from support.users import as_user, needs_root
+from support.uvicorn import PACKAGE
 
 pytestmark = needs_root
 
@@ -44,6 +45,7 @@ def programs():
     for name in ("lib", "async"):
         source = ROOT / f"tests/support/{name}driver.c"
         built[name] = compile_against_library(source, directory / name, f"-Wl,-rpath,{directory}")
+    shutil.copytree(PACKAGE / "fetchpool", directory / "python" / "fetchpool")
     yield built
     shutil.rmtree(directory)
 
@@ -57,6 +59,23 @@ def here():
         os.chmod(each, 0o777)
     yield directory
     shutil.rmtree(directory)
+
+
+PYTHON = """
+import asyncio, sys, fetchpool
+
+async def fetch(url):
+    async with fetchpool.AsyncClient() as client:
+        return await client.fetch(url)
+
+kind, url = sys.argv[1:]
+try:
+    answer = asyncio.run(fetch(url)) if kind == "asyncio" else fetchpool.Client().fetch(url)
+    print(0, 0, answer.status, len(answer.body), "")
+except fetchpool.Error as error:
+    kinds = ["", "refused", "not sent", "maybe processed"]
+    print(error.code, kinds.index(error.error_class), 0, 0, error.message)
+"""
 
 
 class Clients:
@@ -90,6 +109,16 @@ class Clients:
         _, code, kind, status, length, _, message = line.split(" ", 6)
         return code, kind, status, length, message
 
+    def python(self, user, kind="sync", **more):
+        options = self.options(user, PYTHONPATH=str(self.programs["directory"] / "python"), **more)
+        done = subprocess.run(["/usr/bin/python3", "-B", "-c", PYTHON, kind, URL], capture_output=True,
+                              text=True, timeout=scaled(20), **options)
+        assert done.returncode == 0 and done.stderr == "", done.stderr
+        return tuple(done.stdout.rstrip("\n").split(" ", 4))
+
+    def python_asyncio(self, user, **more):
+        return self.python(user, "asyncio", **more)
+
     def command(self, user, **more):
         done = subprocess.run([self.programs["command"], URL], capture_output=True, text=True,
                               timeout=scaled(20), **self.options(user, **more))
@@ -106,7 +135,7 @@ def clients(programs, here):
     return Clients(programs, here)
 
 
-@pytest.fixture(params=["lib", "asynchronous", "command"])
+@pytest.fixture(params=["lib", "asynchronous", "command", "python", "python_asyncio"])
 def ask(request, clients):
     return getattr(clients, request.param)
 
