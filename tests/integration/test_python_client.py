@@ -22,7 +22,8 @@ import trio
 from support.fakedaemon import words
 from support.origin import RawOrigin, chunk, chunked_response, response, serve
 from support.ports import free_port
-from support.python_client import NAME, Asker, InThread, fetchpool, run_in, sockets_to
+from support.python_client import (NAME, Asker, InThread, fetchpool, many, run_in, sockets_to,
+                                   until)
 from support.timing import eventually, scaled
 from support.upload_origin import UploadOrigin, answer_early, said_of, take_all
 from support.words_origin import digest, words_origin
@@ -867,27 +868,6 @@ def test_each_loop_has_one_connection_and_all_share_one_client(daemon, origin):
 
     asyncio.run(again())
     assert sockets_to(daemon.path) == 0
-
-
-async def until(loop, is_so):
-    while not is_so():
-        await (asyncio.sleep if loop == "asyncio" else trio.sleep)(0.005)
-
-
-async def many(loop, functions):
-    """What they return, in their order, all at the same time."""
-    results = [None] * len(functions)
-
-    async def run(number):
-        results[number] = await functions[number]()
-
-    if loop == "asyncio":
-        await asyncio.gather(*map(run, range(len(functions))))
-    else:
-        async with trio.open_nursery() as nursery:
-            for number in range(len(functions)):
-                nursery.start_soon(run, number)
-    return results
 
 
 def test_one_client_in_one_loop_after_the_other(daemon, nginx, loop):

@@ -6,10 +6,12 @@ The Python client of this tree, in the test's own process: what all tests of it 
     ask.fetch(URL); ask.take(URL)        a whole answer; a streamed one and its body
     ask.error(URL, ...)                  the fetchpool.Error that it must end with
     run_in("asyncio", main, ...)         an asynchronous function in a loop of its own
+    await many(loop, functions)          what they return, all at the same time
+    await until(loop, is_so)
     InThread(function, ...).result()     what it returns or raises in a thread
-    sockets_to(path)                     descriptors of this process that are connected to that daemon
+    sockets_to(path)                     how many descriptors of this process are connected to that daemon
 
-KINDS are the three ways to use it. A sentence that holds for all three is one test with the fixture
+There are three ways to use it. A sentence that holds for all three is one test with the fixture
 `ask`; the asynchronous ones run in a loop in a thread, so that the loop stays between two calls.
 """
 
@@ -32,7 +34,6 @@ sys.path.insert(0, str(PACKAGE))
 import fetchpool  # noqa: E402
 
 LOOPS = ["asyncio", "trio"]
-KINDS = ["sync", *LOOPS]
 
 NAME = "asking"  # what the askers are called in the daemon's tables
 
@@ -41,6 +42,27 @@ def run_in(loop, main, *arguments):
     if loop == "asyncio":
         return asyncio.run(main(*arguments))
     return trio.run(main, *arguments)
+
+
+async def until(loop, is_so):
+    while not is_so():
+        await (asyncio.sleep if loop == "asyncio" else trio.sleep)(0.005)
+
+
+async def many(loop, functions):
+    """What they return, in their order, all at the same time."""
+    results = [None] * len(functions)
+
+    async def run(number):
+        results[number] = await functions[number]()
+
+    if loop == "asyncio":
+        await asyncio.gather(*map(run, range(len(functions))))
+    else:
+        async with trio.open_nursery() as nursery:
+            for number in range(len(functions)):
+                nursery.start_soon(run, number)
+    return results
 
 
 class Asker:
@@ -116,8 +138,13 @@ def _is_connected_to(number, path):
         return False
 
 
+def descriptors_to(path):
+    numbers = map(int, os.listdir("/proc/self/fd"))
+    return [number for number in numbers if _is_connected_to(number, str(path))]
+
+
 def sockets_to(path):
-    return sum(_is_connected_to(int(number), str(path)) for number in os.listdir("/proc/self/fd"))
+    return len(descriptors_to(path))
 
 
 class InThread:
@@ -126,16 +153,17 @@ class InThread:
     def __init__(self, function, *arguments, **keys):
         def run():
             try:
-                self.outcome = function(*arguments, **keys)
+                self.returned = function(*arguments, **keys)
             except BaseException as error:
-                self.outcome = error
+                self.raised = error
 
+        self.returned = self.raised = None
         self.thread = threading.Thread(target=run)
         self.thread.start()
 
     def result(self, seconds=20):
         self.thread.join(scaled(seconds))
         assert not self.thread.is_alive()
-        if isinstance(self.outcome, BaseException):
-            raise self.outcome
-        return self.outcome
+        if self.raised is not None:
+            raise self.raised
+        return self.returned
