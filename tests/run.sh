@@ -93,6 +93,7 @@ if check 'packages' tests/booted/packages.sh; then
     check 'booted system' tests/booted/run.sh
 fi
 check 'no include points upward' tests/check-includes.sh
+check 'results in README' tests/bench/to_readme --check
 check 'layout' layout
 check 'clang-tidy' tidy
 check 'fuzz targets, 30 s each' tests/fuzz/run.sh 30

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every measurement, one after the other: installs what they need, builds a release, measures.
-# Tables, data and plots go to tests/bench/results, or with --quick, which only shows that all of it
+# Tables, data and plots go to tests/bench/results and README, or with --quick, which only shows that all of it
 # works, to bench in the build directory.
 #
 #   tests/bench/run.sh [--quick] [NAME...]      such as cpu latency
@@ -32,6 +32,7 @@ for name in "$@"; do
     printf '\n==== %s\n\n' "$name"
     "$here/$name" $quick || failed="$failed $name"
 done
+[ -n "$quick" ] || "$here/to_readme"
 [ -z "$failed" ] || {
     echo "failed:$failed" >&2
     exit 1
