@@ -206,14 +206,16 @@ class RawOrigin:
         self.released = threading.Event()
         self.closing = False
         self.threads = []
-        self.listener = socket.create_server((address, port), backlog=backlog)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.listener = socket.create_server((address, port), family=family, backlog=backlog)
         self.address = address
         self.port = self.listener.getsockname()[1]
         self.acceptor = threading.Thread(target=self._accept, daemon=True)
         self.acceptor.start()
 
     def url(self, target="/", host=None):
-        return f"{self.scheme}://{host or self.address}:{self.port}{target}"
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.scheme}://{host or address}:{self.port}{target}"
 
     def _accept(self):
         while True:

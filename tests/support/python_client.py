@@ -32,6 +32,8 @@ from .uvicorn import PACKAGE
 sys.path.insert(0, str(PACKAGE))
 
 import fetchpool  # noqa: E402
+import fetchpool.httpx  # noqa: E402
+import fetchpool.requests  # noqa: E402
 
 LOOPS = ["asyncio", "trio"]
 

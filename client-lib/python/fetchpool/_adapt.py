@@ -64,6 +64,8 @@ def tls_from(verify: Any, cert: Cert) -> Optional[Tls]:
         certificate = key = _read(cert, "cert")
     elif cert is not None:
         parts = list(cert)
+        if not parts:
+            raise ValueError("cert must be the path of a PEM file, or (certificate, key)")
         if len(parts) > 2 and any(part is not None for part in parts[2:]):
             raise ValueError("cert: a key with a passphrase cannot be sent to the daemon: decrypt it")
         certificate = _read(parts[0], "cert")

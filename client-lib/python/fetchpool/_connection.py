@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional
 from . import _wire
 from ._body import BodySource
 from ._errors import Code, Error, UploadTimeout, error_of
-from ._exchange import Exchange, State, stopped
+from ._exchange import UPLOAD_STOPPED, Exchange, State, stopped
 from ._patience import Patience
 from ._request import Request
 
@@ -87,7 +87,7 @@ class Connection:
         Error where it is more than was announced."""
         size = exchange.upload_size
         if size is not None and exchange.uploaded + len(piece) > size:
-            raise stopped(f"the upload is longer than the {size} bytes announced")
+            raise stopped(f"{UPLOAD_STOPPED}is longer than the {size} bytes announced")
         count = min(len(piece), exchange.allowance, _wire.MAX_DATA_BYTES)
         if count:
             exchange.allowance -= count
@@ -99,7 +99,7 @@ class Connection:
         """Raises Error where it is less than was announced."""
         size = exchange.upload_size
         if size is not None and exchange.uploaded < size:
-            raise stopped(f"the upload ended after {exchange.uploaded} of {size} bytes")
+            raise stopped(f"{UPLOAD_STOPPED}ended after {exchange.uploaded} of {size} bytes")
         exchange.is_uploading = False
         self.put(_wire.end(exchange.id))
 

@@ -173,6 +173,10 @@ class Exchange:
         return self.is_upload_open and (self.allowance > 0 or self.uploaded == self.upload_size)
 
 
+# How the sentence begins where an upload was not as it was announced.
+UPLOAD_STOPPED = "the upload "
+
+
 def stopped(message: str) -> Error:
     """Of a request that this side has ended."""
     return error_of(Code.STOPPED, message)

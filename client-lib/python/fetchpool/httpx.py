@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple, Type, Union
+from urllib.parse import quote
 
 import httpx
 
@@ -30,6 +31,7 @@ from . import _adapt, _door
 from ._async import AsyncClient, AsyncStream
 from ._body import MAX_INLINE_BYTES
 from ._errors import Code, Error, NotSent, Refused, UploadTimeout
+from ._exchange import UPLOAD_STOPPED
 from ._request import Request, Tls
 from ._response import StreamHead
 from ._sync import Client, Stream
@@ -64,6 +66,8 @@ def _kind_of(error: Error) -> Type[httpx.TransportError]:
         return known
     if error.code == Code.CLOSED and error.message.startswith(_EMPTY_ANSWER):
         return httpx.RemoteProtocolError
+    if error.code == Code.STOPPED and error.message.startswith(UPLOAD_STOPPED):
+        return httpx.LocalProtocolError
     if isinstance(error, Refused):
         return httpx.LocalProtocolError
     return httpx.ConnectError if isinstance(error, NotSent) else httpx.ReadError
@@ -187,9 +191,8 @@ def _proxy_url(proxy: Union[None, str, httpx.URL, httpx.Proxy]) -> Optional[str]
     if isinstance(proxy, httpx.Proxy):
         if proxy.headers:
             raise ValueError("proxy: header fields of its own cannot be sent to a proxy")
-        user, password = proxy.raw_auth or (b"", b"")
-        login = f"{user.decode()}:{password.decode()}@" if proxy.raw_auth else ""
-        return str(proxy.url).replace("://", f"://{login}", 1)
+        login = ":".join(quote(part, safe="") for part in proxy.raw_auth or ())
+        return str(proxy.url).replace("://", f"://{login}@", 1) if login else str(proxy.url)
     return str(proxy)
 
 
