@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import io
 import math
+import socket
 from email.message import Message
 from http.client import responses
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Type, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Type, Union
 
 import requests
 import urllib3
@@ -38,7 +39,7 @@ from requests.exceptions import (
     RequestException,
     SSLError,
 )
-from requests.utils import select_proxy, urldefragauth
+from requests.utils import prepend_scheme_if_needed, select_proxy, urldefragauth
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from . import _adapt, _door
@@ -47,6 +48,9 @@ from ._request import Request
 from ._sync import Client, Stream
 
 __all__ = ["Adapter"]
+
+# What is read at one go where nobody says how much.
+_PIECE_BYTES = 65536
 
 # ---- Errors --------------------------------------------------------------------------------------
 
@@ -73,15 +77,18 @@ def _kind_of(error: Error) -> Type[RequestException]:
 # ---- Requests ------------------------------------------------------------------------------------
 
 
-def _seconds(value: Any) -> float:
-    if value is None:
-        return math.inf
-    return float(value)
+def _seconds(value: Any) -> Any:
+    """None is for ever, and so is what urllib3 has where nothing was named, unless the program said else."""
+    if value is urllib3.Timeout.DEFAULT_TIMEOUT:
+        value = socket.getdefaulttimeout()
+    return math.inf if value is None else value
 
 
 def _timeouts_of(timeout: Any) -> Dict[str, Any]:
     if isinstance(timeout, urllib3.Timeout):
-        timeout = (timeout.connect_timeout, timeout.read_timeout)
+        started = timeout.clone()
+        started.start_connect()  # else it does not tell what of its total is left for reading
+        timeout = (started.connect_timeout, started.read_timeout)
     if isinstance(timeout, tuple):
         try:
             connect, read = timeout
@@ -105,6 +112,11 @@ def _fields_of(prepared: requests.PreparedRequest) -> List[Tuple[bytes, bytes]]:
     return [(_bytes_of(name), _bytes_of(value)) for name, value in (prepared.headers or {}).items()]
 
 
+def _proxy_of(url: str, proxies: Optional[Mapping[str, str]]) -> Optional[str]:
+    proxy = select_proxy(url, proxies)
+    return prepend_scheme_if_needed(proxy, "http") if proxy else None
+
+
 def _body_of(prepared: requests.PreparedRequest) -> Any:
     body = prepared.body
     return body.encode("utf-8") if isinstance(body, str) else body or None
@@ -114,23 +126,33 @@ def _body_of(prepared: requests.PreparedRequest) -> Any:
 
 
 class _Body(io.RawIOBase):
-    """A streamed answer as the file that urllib3 reads."""
+    """A streamed answer as the file that urllib3 reads. It gives what has come, not all that was asked
+    for."""
 
     def __init__(self, stream: Stream, url: str) -> None:
         self._stream = stream
         self._url = url
-        self._rest = b""
+        self._rest = memoryview(b"")
+        self._is_at_end = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
-            self._rest = self._next()
+            self._rest = memoryview(self._next())
+            self._is_at_end = not self._rest
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
+
+    def read1(self, size: int = -1) -> bytes:
+        return self.read(_PIECE_BYTES if size < 0 else size) or b""
+
+    def isclosed(self) -> bool:
+        """As http.client has it: at the end of a body, too. urllib3 would read on for ever."""
+        return self.closed or self._is_at_end
 
     def _next(self) -> bytes:
         """Errors as urllib3 has them: requests makes its own of these."""
@@ -171,10 +193,31 @@ def _latin(value: str) -> str:
     return value.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
-def _raw_of(stream: Stream, prepared: requests.PreparedRequest) -> urllib3.HTTPResponse:
+class _Raw(urllib3.HTTPResponse):
+    """`fetchpool`: the streamed answer. Its pieces come as the origin sends them, as those of a chunked
+    body do of urllib3."""
+
+    fetchpool: Stream
+    body_file: _Body
+
+    def stream(
+        self, amt: Optional[int] = _PIECE_BYTES, decode_content: Optional[bool] = None
+    ) -> Iterator[bytes]:
+        # read() of urllib3 2 waits until there is so much; older ones have no read1().
+        read: Any = getattr(self, "read1", self.read)
+        while True:
+            data = read(amt or _PIECE_BYTES, decode_content=decode_content)
+            if data:
+                yield data
+            elif self.body_file.isclosed():
+                return
+
+
+def _raw_of(stream: Stream, prepared: requests.PreparedRequest) -> _Raw:
     fields = [(name, _latin(value)) for name, value in stream.headers]
-    raw = urllib3.HTTPResponse(
-        body=_Body(stream, str(prepared.url)),
+    body = _Body(stream, str(prepared.url))
+    raw = _Raw(
+        body=body,
         headers=fields,
         status=stream.status,
         version=_VERSIONS.get(stream.http, 0),
@@ -185,6 +228,7 @@ def _raw_of(stream: Stream, prepared: requests.PreparedRequest) -> urllib3.HTTPR
         request_method=prepared.method,
     )
     raw.fetchpool = stream
+    raw.body_file = body
     return raw
 
 
@@ -258,7 +302,7 @@ class Adapter(HTTPAdapter):
             None if isinstance(body, bytes) else _adapt.announced_size(fields),
             retry=self._retry,
             tls=_adapt.tls_from(verify, cert) if url.lower().startswith("https:") else None,
-            proxy=select_proxy(url, proxies),
+            proxy=_proxy_of(url, proxies),
             tag=self._tag,
             **_timeouts_of(timeout),
         )
