@@ -62,6 +62,7 @@ struct fetch_context {
     struct stats *stats;
     struct stall_list *stalls;
     struct url_memo *urls;
+    struct transfer_spares *spares;
     const struct credential_table *credentials;
     struct access_log *access;        /* NULL: none */
     uint8_t salt[REQUEST_SALT_BYTES]; /* random, for the names of identities */

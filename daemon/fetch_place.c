@@ -34,6 +34,8 @@ static void on_place(struct dispatch_ticket *ticket, struct pool_connection *con
     uint64_t now = uv_hrtime();
     struct transfer_place place = {
         .pool = fetch->context->dispatch->pool,
+        .spares = fetch->context->spares,
+        .user = fetch->flow.stall.group->uid,
         .connection = connection,
         .guard = fetch->policy ? &fetch->guard : NULL,
         .added = fetch_find_credential(fetch),

@@ -182,9 +182,13 @@ struct pool_job {
     enum pool_gate gate;
 };
 
-/* Sets what every easy handle of this pool needs: sockets, sessions, name look-ups. TLS sessions
- * are those of all connections that are shared with everybody. */
+/* Sets what every easy handle of this pool needs, for as long as the configuration and the address
+ * of its job stay as they are: sockets and name look-ups. */
 CURLcode pool_prepare(struct pool *pool, struct pool_job *job);
+
+/* And what it needs for the connection that its job is placed on. TLS sessions are those of all
+ * connections that are shared with everybody. */
+CURLcode pool_place_job(struct pool *pool, struct pool_job *job);
 
 /* Starts the job. 0 or -EIO. */
 int pool_add(struct pool *pool, struct pool_job *job);

@@ -129,20 +129,25 @@ CURLcode pool_prepare(struct pool *pool, struct pool_job *job)
     SET(CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     SET(CURLOPT_CLOSESOCKETDATA, pool); /* outlives the handle: the connection copies it */
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_ADDRESS_SCOPE, job->connection ? (long)job->connection->tag : 0L);
     SET(CURLOPT_QUICK_EXIT, 1L);          /* a cancel must not wait for a name look-up's thread */
     SET(CURLOPT_MAXAGE_CONN, MOST_AGE_S); /* how old one may be is decided in pool_place.c */
     SET(CURLOPT_MAXLIFETIME_CONN, MOST_AGE_S);
     SET(CURLOPT_DNS_CACHE_TIMEOUT, seconds_of(config->dns_ttl_ms));
+    SET(CURLOPT_PRIVATE, job);
 #undef SET
-    return code == CURLE_OK ? pool_trust_prepare(&pool->trust, job->connection, easy) : code;
+    return code;
+}
+
+CURLcode pool_place_job(struct pool *pool, struct pool_job *job)
+{
+    long tag = job->connection ? (long)job->connection->tag : 0L;
+    CURLcode code = curl_easy_setopt(job->easy, CURLOPT_ADDRESS_SCOPE, tag);
+    return code == CURLE_OK ? pool_trust_prepare(&pool->trust, job->connection, job->easy) : code;
 }
 
 int pool_add(struct pool *pool, struct pool_job *job)
 {
     pool_note_activity(pool);
-    if (curl_easy_setopt(job->easy, CURLOPT_PRIVATE, job) != CURLE_OK)
-        return -EIO;
     return curl_multi_add_handle(pool->multi, job->easy) == CURLM_OK ? 0 : -EIO;
 }
 

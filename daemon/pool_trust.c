@@ -109,8 +109,8 @@ CURLcode pool_trust_prepare(const struct pool_trust *trust,
     /* Without the share, libcurl 8.12 and later keep sessions for the whole multi handle. */
     bool is_kept = keeps_sessions(trust, connection);
     CURLcode code = curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, is_kept ? 1L : 0L);
-    if (code == CURLE_OK && is_kept)
-        code = curl_easy_setopt(easy, CURLOPT_SHARE, trust->sessions->share);
+    if (code == CURLE_OK) /* it may have been another connection's before */
+        code = curl_easy_setopt(easy, CURLOPT_SHARE, is_kept ? trust->sessions->share : NULL);
     if (code == CURLE_OK)
         code = curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, most_ca_age_s(trust));
     return code;

@@ -97,6 +97,8 @@ static CURLcode prepare(struct pool *pool, struct pool_tidier *tidier)
     const struct pool_connection *connection = tidier->connection;
     bool is_known = pool_connection_is_typical(connection);
     CURLcode code = pool_prepare(pool, &tidier->job);
+    if (code == CURLE_OK)
+        code = pool_place_job(pool, &tidier->job);
 #define SET(option, value)                                                                         \
     if (code == CURLE_OK)                                                                          \
     code = curl_easy_setopt(easy, option, value)

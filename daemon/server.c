@@ -90,6 +90,7 @@ void server_end(struct server *server)
     set_state(server, SERVER_ENDED);
     warm_close(server->warm);
     server->connections_held = pool_connection_count(server->pool);
+    transfer_spares_clear(&server->spares);
     pool_close(server->pool, on_pool_closed, server);
     dispatch_close(&server->dispatch);
     conn_shared_close(server->shared);

@@ -16,6 +16,7 @@
 #include "session.h"
 #include "stats.h"
 #include "supervisor.h"
+#include "transfer_spare.h"
 #include "warm.h"
 
 enum server_state { SERVER_RUNNING, SERVER_DRAINING, SERVER_CLOSING, SERVER_ENDED };
@@ -43,6 +44,7 @@ struct server {
     struct fetch_context fetches;
     struct stall_list stalls;
     struct url_memo urls;
+    struct transfer_spares spares;
     struct memory_keeper memory;
     struct session_set sessions;
     struct warm *warm;

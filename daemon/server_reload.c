@@ -121,6 +121,7 @@ static void apply(struct server *server, struct reload *reload)
     log_set_level((enum log_level)server->config->log_level);
     log_set_urls((enum log_urls)server->config->log_urls);
     hand_out_limits(server);
+    transfer_spares_clear(&server->spares);
     pool_forget_trust(server->pool); /* the file of the authorities may have changed */
     session_set_renew_policies(&server->sessions);
     warm_start(server->warm);

@@ -74,6 +74,7 @@ static int create_parts(struct server *server)
         .stats = &server->stats,
         .stalls = &server->stalls,
         .urls = &server->urls,
+        .spares = &server->spares,
         .credentials = server->credentials,
         .access = server->access,
     };

@@ -125,7 +125,7 @@ static void note_failed_opening(struct transfer *transfer, const struct transfer
     struct pool_connection *connection = transfer->job.connection;
     if (transfer->sends > 0 || transfer->job.gate != POOL_GATE_OPEN || transfer->job.was_denied)
         return; /* with other rules it could have got through */
-    if (transfer_get_number(transfer, CURLINFO_CONNECT_TIME_T) > 0)
+    if (transfer_is_connected(transfer))
         pool_connection_note_reached(connection);
     if (result->code == FETCHPOOL_RESOLVE || result->code == FETCHPOOL_CONNECT)
         pool_connection_note_failure(transfer->pool, connection, result->code, result->why.text,
@@ -141,6 +141,12 @@ static CURLcode judge(const struct transfer *transfer, CURLcode code)
     return code == CURLE_OK && !transfer->has_head ? CURLE_GOT_NOTHING : code;
 }
 
+static bool ended_well(const struct transfer *transfer)
+{
+    return transfer->sends == 1 && transfer->job.gate == POOL_GATE_OPEN && transfer->has_head &&
+           transfer->head.status != 401 && transfer->head.status != 407;
+}
+
 static void on_job_done(struct pool_job *job, CURLcode code)
 {
     struct transfer *transfer = (struct transfer *)job; /* its first member */
@@ -148,6 +154,8 @@ static void on_job_done(struct pool_job *job, CURLcode code)
     transfer->is_done = true;
     transfer_measure(transfer, &result);
     bool was_stopped = code == CURLE_WRITE_ERROR;
+    if (code != CURLE_OK || !ended_well(transfer))
+        transfer->is_everyday = false;
     code = judge(transfer, code);
     result.is_expect_refused = transfer->is_expect_refused;
     result.fate = tell_fate(transfer, code);
@@ -185,6 +193,7 @@ bool transfer_hold(struct transfer *transfer)
         !transfer->has_head || !transfer_is_over_http_2(transfer))
         return false;
     transfer->is_receive_paused = true;
+    transfer->is_everyday = false;
     transfer->refused_at = UINT64_MAX; /* nothing was */
     curl_easy_pause(transfer->job.easy, CURLPAUSE_ALL);
     return true;
@@ -223,23 +232,35 @@ enum pool_kind transfer_kind(const struct request *request)
     return transfer_setup_kind(request);
 }
 
-static CURLcode prepare(struct transfer *transfer, const struct transfer_place *place)
+/* What holds for whatever it is used for, as long as the configuration does. */
+static CURLcode prepare(struct transfer *transfer, const struct config *config)
 {
-    CURL *easy = transfer->job.easy;
-    const struct request *request = transfer->request;
     CURLcode code = pool_prepare(transfer->pool, &transfer->job);
     if (code == CURLE_OK)
-        code = transfer_setup_apply(&transfer->setup, easy, request, place->added, place->config);
+        code = transfer_setup_prepare(transfer->job.easy, config);
     if (code == CURLE_OK)
         code = transfer_set_callbacks(transfer);
     return code;
 }
 
+static CURLcode apply(struct transfer *transfer, const struct transfer_place *place)
+{
+    CURLcode code = pool_place_job(transfer->pool, &transfer->job);
+    if (code == CURLE_OK)
+        code = transfer_setup_apply(&transfer->setup, transfer->job.easy, transfer->request,
+                                    place->added, place->config);
+    return code;
+}
+
 /* Starts it. 0, or a code with the reason. */
-static int start(struct transfer *transfer, const struct transfer_place *place,
+static int start(struct transfer *transfer, const struct transfer_place *place, bool is_prepared,
                  struct wire_why *why)
 {
-    CURLcode code = transfer->job.easy ? prepare(transfer, place) : CURLE_OUT_OF_MEMORY;
+    CURLcode code = transfer->job.easy ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+    if (code == CURLE_OK && !is_prepared)
+        code = prepare(transfer, place->config);
+    if (code == CURLE_OK)
+        code = apply(transfer, place);
     if (code == CURLE_OK && pool_add(transfer->pool, &transfer->job) == 0)
         return 0;
     if (code == CURLE_OK || code == CURLE_OUT_OF_MEMORY)
@@ -258,14 +279,22 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
                            .guard = place->guard,
                            .is_slow = request->wants_decoding,
                            .on_done = on_job_done};
-    struct transfer *transfer = malloc(sizeof *transfer);
+    bool is_everyday = transfer_setup_is_everyday(request);
+    struct transfer *spare = is_everyday ? transfer_spares_take(place->spares, place->user) : NULL;
+    struct transfer *transfer = spare ? spare : malloc(sizeof *transfer);
     if (!transfer) {
         pool_leave(&job);
         wire_why_set(why, "the daemon is out of memory");
         return FETCHPOOL_BUSY;
     }
+    job.easy = spare ? spare->job.easy : curl_easy_init();
+    job.detail = transfer->detail;
     *transfer = (struct transfer){
         .job = job,
+        .spares = place->spares,
+        .spares_number = place->spares->number,
+        .user = place->user,
+        .is_everyday = is_everyday,
         .pool = place->pool,
         .request = request,
         .events = events,
@@ -273,13 +302,12 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
         .started_ns = uv_hrtime(),
         .is_done = true,
     };
-    transfer->job.easy = curl_easy_init();
-    transfer->job.detail = transfer->detail;
     field_list_init(&transfer->fields, place->config->max_response_header_bytes);
     field_list_init(&transfer->trailers, place->config->max_response_header_bytes);
     transfer->head.fields = &transfer->fields;
-    int code = start(transfer, place, why);
+    int code = start(transfer, place, spare != NULL, why);
     if (code != 0) {
+        transfer->is_everyday = false;
         transfer_destroy(transfer);
         return code;
     }
@@ -288,21 +316,42 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
     return 0;
 }
 
+void transfer_free(struct transfer *transfer)
+{
+    curl_easy_cleanup(transfer->job.easy);
+    free(transfer);
+}
+
+/* Those that asked for something special, were stopped, paused, refused a socket or asked for a
+ * password are not: there is no need to know what libcurl would remember of it. */
+static bool may_be_spared(const struct transfer *transfer)
+{
+    return transfer->is_done && transfer->is_everyday &&
+           transfer->spares_number == transfer->spares->number;
+}
+
 void transfer_destroy(struct transfer *transfer)
 {
     if (!transfer)
         return;
     if (!transfer->is_done)
         pool_remove(transfer->pool, &transfer->job);
-    bool is_reached = transfer_get_number(transfer, CURLINFO_CONNECT_TIME_T) > 0;
+    bool is_reached = transfer_is_connected(transfer);
     if (!transfer->is_done && transfer->sends == 0 && is_reached && transfer->job.connection)
         pool_connection_note_reached(transfer->job.connection);
     if (!transfer->is_done && transfer->sends > 0)
         pool_connection_nudge(transfer->pool, transfer->job.connection);
     pool_leave(&transfer->job);
-    curl_easy_cleanup(transfer->job.easy);
+    bool is_spared = may_be_spared(transfer);
+    if (is_spared)
+        transfer_setup_undo(transfer->job.easy);
+    else
+        curl_easy_cleanup(transfer->job.easy);
     transfer_setup_finish(&transfer->setup);
     field_list_finish(&transfer->fields);
     field_list_finish(&transfer->trailers);
-    free(transfer);
+    if (is_spared)
+        transfer_spares_put(transfer->spares, transfer);
+    else
+        free(transfer);
 }

@@ -18,6 +18,7 @@
 #include "field_list.h"
 #include "pool.h"
 #include "request.h"
+#include "transfer_spare.h"
 
 struct transfer;
 
@@ -74,6 +75,8 @@ struct transfer_events {
 /* What a transfer works with. Borrowed. */
 struct transfer_place {
     struct pool *pool;
+    struct transfer_spares *spares;
+    uint32_t user;
     struct pool_connection *connection; /* a place on it, which the transfer takes over */
     const struct pool_guard *guard; /* lives as long as the transfer; NULL: it may go anywhere */
     const struct field_list *added; /* fields beside the request's own; NULL: none */

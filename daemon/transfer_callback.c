@@ -205,6 +205,7 @@ static size_t on_header(char *bytes, size_t unit, size_t count, void *ctx)
 static size_t refuse(struct transfer *transfer)
 {
     transfer->is_receive_paused = true;
+    transfer->is_everyday = false;
     transfer->refused_at = transfer_get_number(transfer, CURLINFO_SIZE_DOWNLOAD_T);
     if (!transfer->request->has_upload)
         curl_easy_pause(transfer->job.easy, CURLPAUSE_ALL);
@@ -244,6 +245,7 @@ static size_t on_read(char *buffer, size_t unit, size_t count, void *ctx)
         return length;
     case TRANSFER_READ_LATER:
         transfer->is_send_paused = true;
+        transfer->is_everyday = false;
         return CURL_READFUNC_PAUSE;
     case TRANSFER_READ_END:
         break;

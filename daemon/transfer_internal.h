@@ -4,11 +4,17 @@
 #include "transfer.h"
 
 #include "transfer_setup.h"
+#include "transfer_spare.h"
 
 #define NS_PER_US 1000
 
 struct transfer {
     struct pool_job job; /* its easy handle is the transfer's */
+    struct transfer_spares *spares;
+    struct transfer *spare_prev, *spare_next; /* while it is one */
+    unsigned spares_number;                   /* theirs, when its options were set */
+    uint32_t user;
+    bool is_everyday; /* nothing happened to it that a new one had better not know of */
     struct pool *pool;
     const struct request *request;
     const struct transfer_events *events;
@@ -42,11 +48,17 @@ struct transfer {
     uint64_t started_ns, sent_ns, answered_ns;
 };
 
+/* One that is over and in no list. */
+void transfer_free(struct transfer *transfer);
+
 /* Gives the easy handle our callbacks. */
 CURLcode transfer_set_callbacks(struct transfer *transfer);
 
 /* A number of libcurl's about the transfer, such as a time or a size; 0 where it is not known. */
 uint64_t transfer_get_number(const struct transfer *transfer, CURLINFO info);
+
+/* Has it got through to the far end of a connection that it opens? */
+bool transfer_is_connected(const struct transfer *transfer);
 
 /* Has its answer come over HTTP/2? */
 bool transfer_is_over_http_2(const struct transfer *transfer);

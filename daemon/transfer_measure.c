@@ -10,6 +10,13 @@ uint64_t transfer_get_number(const struct transfer *transfer, CURLINFO info)
     return number > 0 ? (uint64_t)number : 0;
 }
 
+/* Before it has begun to open a connection, its numbers may be of an earlier use of its handle. */
+bool transfer_is_connected(const struct transfer *transfer)
+{
+    return transfer->job.opening_ns != 0 &&
+           transfer_get_number(transfer, CURLINFO_CONNECT_TIME_T) > 0;
+}
+
 static uint64_t difference(uint64_t later, uint64_t earlier)
 {
     return later > earlier ? later - earlier : 0;
@@ -30,6 +37,8 @@ static uint64_t take_share(uint64_t *left_us, uint64_t phase_us)
  */
 static void measure_opening(const struct transfer *transfer, struct transfer_result *out_result)
 {
+    if (transfer->job.opening_ns == 0)
+        return;
     uint64_t resolved = transfer_get_number(transfer, CURLINFO_NAMELOOKUP_TIME_T);
     uint64_t connected = transfer_get_number(transfer, CURLINFO_CONNECT_TIME_T);
     uint64_t secured = transfer_get_number(transfer, CURLINFO_APPCONNECT_TIME_T);

@@ -276,19 +276,38 @@ static long receive_bytes(const struct request *request)
                                                                : RECEIVE_BUFFER_BYTES;
 }
 
-static CURLcode set_common(CURL *easy, const struct request *request)
+CURLcode transfer_setup_prepare(CURL *easy, const struct config *config)
 {
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 0L); /* a redirect is a request of its own: see fetch */
-    if (request->is_proxy_clients)
-        SET(CURLOPT_PROXY, request->proxy);
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     SET(CURLOPT_UNRESTRICTED_AUTH, 0L);
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_PATH_AS_IS, 1L);
-    SET(CURLOPT_FORBID_REUSE, request_binds_connection(request) ? 1L : 0L);
+    return transfer_set_terms(easy, config);
+}
+
+bool transfer_setup_is_everyday(const struct request *request)
+{
+    return !request_has_terms(request) && !request_has_identity(request) && !request->has_upload &&
+           !request->wants_decoding && !request_binds_connection(request) &&
+           strcmp(request->method, "HEAD") != 0;
+}
+
+void transfer_setup_undo(CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+}
+
+static CURLcode set_common(CURL *easy, const struct request *request)
+{
+    if (request->is_proxy_clients)
+        SET(CURLOPT_PROXY, request->proxy);
+    if (request_binds_connection(request))
+        SET(CURLOPT_FORBID_REUSE, 1L);
     SET(CURLOPT_BUFFERSIZE, receive_bytes(request));
     SET(CURLOPT_HTTP_VERSION, http_version_of(request));
     /* libcurl shares it out among the addresses of a name. The deadline itself is the fetch's,
@@ -304,9 +323,7 @@ CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
                               const struct config *config)
 {
     setup->expects_continue = asks_first(request, config);
-    CURLcode code = transfer_set_terms(easy, config);
-    if (code == CURLE_OK)
-        code = set_common(easy, request);
+    CURLcode code = set_common(easy, request);
     if (code == CURLE_OK && setup->expects_continue)
         code = curl_easy_setopt(easy, CURLOPT_EXPECT_100_TIMEOUT_MS,
                                 (long)config->expect_timeout_ms);

@@ -20,8 +20,18 @@ struct transfer_setup {
 /* Which connections it can go over. */
 enum pool_kind transfer_setup_kind(const struct request *request);
 
+/* What a handle needs whatever it is used for. CURLE_OK, or what libcurl refused. */
+CURLcode transfer_setup_prepare(CURL *easy, const struct config *config);
+
+/* Does it set the same options as all of its kind, so that they may have a handle in turn? */
+bool transfer_setup_is_everyday(const struct request *request);
+
+/* Such a request has ended: the handle refers to nothing of it. */
+void transfer_setup_undo(CURL *easy);
+
 /*
- * CURLE_OK, or what libcurl refused. transfer_setup_finish() after the handle's clean-up. `added`:
+ * What a request sets, on a handle that is prepared. CURLE_OK, or what libcurl refused.
+ * transfer_setup_finish() after the handle's clean-up. `added`:
  * fields beside the request's own, unless it has one of the same name; NULL: none.
  */
 CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
