@@ -292,7 +292,7 @@ def test_fields_that_the_daemon_refuses_are_an_error_and_not_left_out(web, name,
 
 
 @pytest.mark.parametrize("url, said", [
-    ("ftp://localhost/", "http:// and https:// only"), ("localhost/", "missing an 'http://' or 'https://'")])
+    ("ftp://localhost/", "http:// and https:// only"), ("localhost/", "begins with neither http:// nor https://")])
 def test_another_scheme_is_httpxs_error(web, url, said):
     with pytest.raises(httpx.UnsupportedProtocol, match=said):
         web.get(url)
