@@ -1193,6 +1193,7 @@ def test_signals_that_raise_nothing_disturb_nothing(daemon, origin):
                 client.fetch(origin.url("/0/1"), method="PUT", body=iter([words(100_000)] * 10),
                              body_size=1_000_000)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # before its handler goes
         signal.signal(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, *deadline)
     assert origin.uploads.count(sha(words(100_000) * 10)) == 10
