@@ -32,8 +32,8 @@ struct access_entry {
     unsigned status; /* 0: no answer */
     int code;        /* 0, or an enum fetchpool_code */
     bool has_connection;
-    uint64_t connection;
     bool is_reused;
+    uint64_t connection;
     uint64_t bytes_in, bytes_out; /* of bodies, from and to origins */
     unsigned retries, redirects;
     struct fetchpool_timing timing;

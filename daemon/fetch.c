@@ -81,6 +81,8 @@ static void dispose(struct fetch *fetch)
     fetch_leave_origin(fetch);
     request_destroy(fetch->request);
     free(fetch->check);
+    free(fetch->first_text);
+    free(fetch->start_text);
     buffer_finish(&fetch->body);
     byte_queue_finish(&fetch->upload.queue);
     uv_close((uv_handle_t *)&fetch->timer, on_timer_closed);
@@ -141,7 +143,7 @@ static void end_with_timeout(struct fetch *fetch, const struct fetch_deadline *d
 void fetch_fail_soon(struct fetch *fetch, int code, const char *message)
 {
     fetch->start_code = code;
-    wire_why_set(&fetch->start_why, "%s", message);
+    fetch_keep_text(&fetch->start_text, message);
     uv_timer_start(&fetch->timer, on_timer, 0, 0);
 }
 
@@ -153,7 +155,7 @@ static void on_timer(uv_timer_t *timer)
     if (fetch->start_code == FETCHPOOL_DENIED && fetch->check)
         fetch_finish_check(fetch);
     else if (fetch->start_code != 0)
-        fetch_fail(fetch, fetch->start_code, fetch->start_why.text);
+        fetch_fail(fetch, fetch->start_code, fetch_kept_text(fetch->start_text));
     else if (now >= deadline.at_ns)
         end_with_timeout(fetch, &deadline);
     else

@@ -38,6 +38,8 @@ struct fetch_flow {
     struct stall_entry stall; /* in the list while FETCH_STALLED or FETCH_FLUSHING */
 };
 
+/* malloc() has what is small at hand, and looks for what is larger than 1 KiB: sentences that
+ * hardly any fetch has are elsewhere. */
 struct fetch {
     const struct fetch_context *context;
     struct request *request;
@@ -58,26 +60,25 @@ struct fetch {
     struct pool_guard guard;
     struct network_address denied_address; /* the last that it may not go to */
     struct fetch_check *check;             /* NULL: it does not only ask */
-    bool was_reported;                     /* that this hop would be denied */
-    bool has_left;                         /* a redirect has led to another origin */
     uint64_t queued_ns;                    /* since when it is, or was last, FETCH_QUEUED */
     uint64_t opening_ns; /* since when a connection for it is being opened; 0: it is not */
     unsigned retries;    /* of this hop */
     unsigned misplaced;  /* how often its place was of no use, in this hop */
     int first_code;      /* of the attempt before the retry; 0: none may have been acted on */
-    struct wire_why first_why;
-    bool was_sent;        /* some hop's request was, and an origin may have acted on it */
-    bool was_sent_before; /* the same, before this hop's latest attempt */
-    bool is_safe;         /* the first hop's method asks for nothing but an answer */
-    bool follows;         /* the answer that comes in is a redirect to be followed */
-    bool has_begun;       /* on_response was called */
-    int start_code;       /* 0, or why no transfer could be started */
-    struct wire_why start_why;
+    int start_code;      /* 0, or why no transfer could be started */
+    char *first_text, *start_text;  /* their sentences, owned; NULL: there was no memory */
+    bool was_sent;                  /* some hop's request was, and an origin may have acted on it */
+    bool was_sent_before;           /* the same, before this hop's latest attempt */
+    bool is_safe;                   /* the first hop's method asks for nothing but an answer */
+    bool follows;                   /* the answer that comes in is a redirect to be followed */
+    bool has_begun;                 /* on_response was called */
+    bool has_left;                  /* a redirect has led to another origin */
+    bool was_reported;              /* that this hop would be denied */
+    bool has_hop_times;             /* of this attempt: they are in `timing` */
     struct buffer body;             /* not streamed */
     size_t held_bytes;              /* the sum of what on_hold allowed */
     uint64_t body_bytes;            /* of this hop's answer, passed on or not */
     struct fetchpool_timing timing; /* sums over the hops so far */
-    bool has_hop_times;             /* of this attempt: they are in there */
     struct access_entry account;    /* what is counted as it happens; of this hop its answer */
     struct fetch_upload upload;
     struct fetch_flow flow;
@@ -123,6 +124,10 @@ void fetch_reset_account(struct fetch *fetch);
 
 /* ---- fetch_outcome.c ------------------------------------------------------------------------ */
 
+/* Keeps a sentence of the fetch's, or another one of it. */
+void fetch_keep_text(char **text, const char *sentence);
+/* What was kept. */
+const char *fetch_kept_text(const char *text);
 /* What is known of the answer: its head, and the transfer so far. */
 struct wire_response fetch_describe(struct fetch *fetch, const struct transfer_head *head,
                                     const struct transfer_result *result);

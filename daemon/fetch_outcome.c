@@ -1,6 +1,20 @@
 /* fetch_outcome: what a fetch says at its end, and how it says it honestly. */
 #include "fetch_internal.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+void fetch_keep_text(char **text, const char *sentence)
+{
+    free(*text);
+    *text = strdup(sentence);
+}
+
+const char *fetch_kept_text(const char *text)
+{
+    return text ? text : "the daemon is out of memory";
+}
+
 /*
  * "Not sent" must be true of the whole fetch. Where an earlier hop carried a request that an origin
  * may have acted on, what failed is following the redirect; where an earlier attempt of this hop
@@ -11,7 +25,7 @@ static int honest_code(const struct fetch *fetch, int code, const char *message,
 {
     bool says_not_sent = code >= FETCHPOOL_BUSY && code < FETCHPOOL_TIMEOUT_SENT;
     if (says_not_sent && fetch->first_code != 0) {
-        wire_why_set(out_why, "%s; sent again: %s", fetch->first_why.text, message);
+        wire_why_set(out_why, "%s; sent again: %s", fetch_kept_text(fetch->first_text), message);
         return fetch->first_code;
     }
     if (!says_not_sent || !fetch->was_sent || fetch->is_safe) {

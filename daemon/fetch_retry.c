@@ -52,7 +52,7 @@ static void send_again(struct fetch *fetch, const struct transfer_result *result
 {
     if (result->fate == TRANSFER_UNANSWERED) {
         fetch->first_code = result->code;
-        fetch->first_why = result->why;
+        fetch_keep_text(&fetch->first_text, result->why.text);
     }
     if (result->wants_http_1 && fetch->request->http == WIRE_HTTP_AUTO)
         fetch->request->http = WIRE_HTTP_1_1;

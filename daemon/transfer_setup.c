@@ -106,7 +106,7 @@ static CURLcode set_fields(struct transfer_setup *setup, CURL *easy, const struc
         code = suppress(&setup->fields, request, "Accept", "Accept:");
     if (code == CURLE_OK && method_has_body(request))
         code = suppress(&setup->fields, request, "Content-Type", "Content-Type:");
-    if (code == CURLE_OK && !setup->expects_continue)
+    if (code == CURLE_OK && method_has_body(request) && !setup->expects_continue)
         code = add_line(&setup->fields, "Expect:"); /* a body goes out with its head */
     if (code == CURLE_OK && request->tls_server_name) {
         /* libcurl is given that name in the URL; the origin is to see the client's own. */
