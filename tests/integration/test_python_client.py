@@ -193,6 +193,7 @@ def test_what_the_daemon_refuses_is_refused_with_its_sentence(ask, keys, sentenc
 WRONG_TYPES = [
     ({"method": 5}, "method must be str, not int"), ({"timeout": "5"}, "timeout must be a number"),
     ({"timeout": True}, "timeout must be a number"), ({"idle_timeout": b"5"}, "idle_timeout must be"),
+    ({"upload_timeout": "5"}, "upload_timeout must be a number"),
     ({"window": 1.5}, "window must be int, not float"), ({"max_body": "1"}, "max_body must be int"),
     ({"redirects": True}, "redirects must be int, not bool"), ({"decompress": 1}, "decompress must be bool"),
     ({"http": 2}, "http must be str"), ({"retry": False}, "retry must be str"), ({"tag": 5}, "tag must be"),
@@ -212,6 +213,7 @@ WRONG_TYPES = [
 WRONG_VALUES = [
     ({"timeout": -1}, "timeout must be 0 or more seconds, not -1"),
     ({"queue_timeout": float("nan")}, "queue_timeout must be 0 or more seconds, not nan"),
+    ({"upload_timeout": -1}, "upload_timeout must be 0 or more seconds, not -1"),
     ({"window": 0}, "window must be 1 or more, not 0"), ({"window": 2**63}, "window must be"),
     ({"max_body": -1}, "max_body must be 0 or more, not -1"), ({"redirects": -1}, "redirects must be"),
 ]

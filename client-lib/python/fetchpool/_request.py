@@ -141,7 +141,8 @@ class Request:
         _check_number("window", self.window, 1)  # with none, none would ever be granted
         _check_number("max_body", self.max_body, 0)
         _check_number("redirects", self.redirects, 0)
-        milliseconds(self.timeout, "timeout")
+        for name in ("timeout", "upload_timeout"):
+            milliseconds(getattr(self, name), name)
 
     def to_wire(self, body: BodySource, is_stream: bool) -> Dict[str, Any]:
         """The map of a `fetch`, but for `timeout`, which is told anew at each attempt."""
