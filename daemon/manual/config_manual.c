@@ -14,7 +14,7 @@ static const char head[] =
     "fetchpool.conf - configuration of fetchpoold\n\n"
     "# DESCRIPTION\n\n"
     "*fetchpoold*(8) reads the file that *--config* names; without that option "
-    "/etc/fetchpool/fetchpool.conf if it is root's, else "
+    "/etc/fetchpool/fetchpool.conf where root starts it, else "
     "$XDG_CONFIG_HOME/fetchpool/fetchpool.conf (~/.config where that is not set). Without a file "
     "every key has its default. The file consists of sections in brackets and of lines _name_ = "
     "_value_. Lines that "

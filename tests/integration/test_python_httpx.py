@@ -406,9 +406,15 @@ def test_no_verification_is_a_matter_of_the_daemons_policy(start_daemon, browser
     assert browser(daemon.path, verify=False).get(url).text == "hello\n"
 
 
-def test_the_systems_authorities_are_those_of_the_daemon(browser, path):
-    for verify in ("/etc/ssl/certs/ca-certificates.crt", True, None):
+def test_without_authorities_of_its_own_those_of_the_daemon_hold(browser, path):
+    for verify in (True, None):
         assert "tls" not in told(browser, path, transport={"verify": verify})
+
+
+def test_authorities_that_are_named_are_never_left_out(daemon, browser, nginx):
+    """The daemon trusts more here than the system does."""
+    with pytest.raises(httpx.LocalProtocolError, match="tls.ca is .* bytes long"):
+        browser(daemon.path, verify="/etc/ssl/certs/ca-certificates.crt").get(nginx.url("/text"))
 
 
 @pytest.mark.parametrize("make", [fetchpool.httpx.Transport, fetchpool.httpx.AsyncTransport])

@@ -36,25 +36,26 @@ _SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def _is_system_bundle(path: Any) -> bool:
-    """The system's own authorities are what the daemon trusts unless it is told otherwise; and they
-    are more than a request may carry. Many set them in the environment, all the same."""
+    """More than a request may carry; and what the daemon trusts, unless its configuration says otherwise.
+    Whoever names it by hand means it, and is told; many environments name it for all programs."""
     paths = ssl.get_default_verify_paths()
     own = {os.path.realpath(known) for known in (paths.cafile, _SYSTEM_BUNDLE) if known}
     return os.path.realpath(path) in own
 
 
-def tls_from(verify: Any, cert: Cert) -> Optional[Tls]:
+def tls_from(verify: Any, cert: Cert, is_of_environment: bool = False) -> Optional[Tls]:
     """
     Of the arguments that httpx and requests have. verify: True: the daemon's authorities; False: none,
-    where its policy permits it; a path: the authorities of that file, 64 KiB at most, but the system's
-    own file is as good as True. cert: the path of a certificate
+    where its policy permits it; a path: the authorities of that file, 64 KiB at most; where it is the
+    environment that names the system's own, it is as good as True. cert: the path of a certificate
     with its key, or (certificate, key). Files are read here; the daemon opens none.
     """
     ca = certificate = key = None
     if verify is None or isinstance(verify, bool):
         pass
     elif isinstance(verify, (str, os.PathLike)):
-        ca = None if _is_system_bundle(verify) else _read(verify, "verify")
+        is_default = is_of_environment and _is_system_bundle(verify)
+        ca = None if is_default else _read(verify, "verify")
     else:
         raise TypeError(
             "verify must be True, False or the path of a PEM file: the daemon does the handshake, "
@@ -63,9 +64,9 @@ def tls_from(verify: Any, cert: Cert) -> Optional[Tls]:
     if isinstance(cert, (str, os.PathLike)):
         certificate = key = _read(cert, "cert")
     elif cert is not None:
-        parts = list(cert)
+        parts = list(cert) if isinstance(cert, (tuple, list)) else []
         if not parts:
-            raise ValueError("cert must be the path of a PEM file, or (certificate, key)")
+            raise ValueError(f"cert must be the path of a PEM file, or (certificate, key), not {cert!r}")
         if len(parts) > 2 and any(part is not None for part in parts[2:]):
             raise ValueError("cert: a key with a passphrase cannot be sent to the daemon: decrypt it")
         certificate = _read(parts[0], "cert")

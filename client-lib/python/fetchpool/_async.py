@@ -17,7 +17,7 @@ from ._attempts import Attempts
 from ._body import BodySource, body_from, piece_of
 from ._connection import Connection
 from ._errors import Code, Error, error_of, of_the_parent
-from ._exchange import Exchange, stopped
+from ._exchange import Exchange, closed_early, stopped
 from ._link import ENOUGH_OUT_BYTES
 from ._patience import Patience
 from ._request import Request, request_from
@@ -125,6 +125,7 @@ class AsyncStream(StreamHead):
     def __init__(self, running: AsyncRunning) -> None:
         super().__init__(running.exchange.result)
         self._running: Optional[AsyncRunning] = running
+        self._failure: Optional[Error] = None
 
     # No generator: trio complains of each that is left before its end.
     def __aiter__(self) -> AsyncStream:
@@ -139,6 +140,8 @@ class AsyncStream(StreamHead):
     async def read_piece(self) -> Optional[bytes]:
         """The next bytes, as they come; None at the end. Raises Error if it ends early."""
         running = self._running
+        if self._failure is not None:
+            raise self._failure
         if running is None:
             return None
         if not running.link.is_own:
@@ -150,8 +153,9 @@ class AsyncStream(StreamHead):
             piece = exchange.take_piece()
         if piece is None:
             self._running = None
-            if exchange.error is not None:
-                raise exchange.error
+            self._failure = exchange.error
+            if self._failure is not None:
+                raise self._failure
             self.note_end(exchange.end)
         return piece
 
@@ -167,8 +171,10 @@ class AsyncStream(StreamHead):
     async def aclose(self) -> None:
         """May be called twice. What has not come yet is cancelled."""
         running, self._running = self._running, None
-        if running is not None and running.link.is_own:
-            running.stop()
+        if running is not None:
+            self._failure = closed_early()
+            if running.link.is_own:
+                running.stop()
 
     async def __aenter__(self) -> AsyncStream:
         return self

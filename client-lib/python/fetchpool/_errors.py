@@ -60,6 +60,14 @@ class Code(enum.IntEnum):
     FOREIGN_SOCKET = 907
 
 
+def _known(code: int) -> int:
+    """One of Code, where it is: it is a number all the same."""
+    try:
+        return Code(code)
+    except ValueError:
+        return code
+
+
 class Error(Exception):
     """
     A request that came to nothing.
@@ -72,21 +80,18 @@ class Error(Exception):
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(code, message)
-        self.code = code
+        self.code = _known(code)
         self.message = message
 
     @property
     def name(self) -> str:
-        try:
-            return Code(self.code).name
-        except ValueError:
-            return "ERROR"
+        return self.code.name if isinstance(self.code, Code) else "ERROR"
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.name} {self.code})"
+        return f"{self.message} ({self.name} {int(self.code)})"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.code}, {self.message!r})"
+        return f"{type(self).__name__}({int(self.code)}, {self.message!r})"
 
 
 class Refused(Error):

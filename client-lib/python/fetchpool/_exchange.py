@@ -180,3 +180,8 @@ UPLOAD_STOPPED = "the upload "
 def stopped(message: str) -> Error:
     """Of a request that this side has ended."""
     return error_of(Code.STOPPED, message)
+
+
+def closed_early() -> Error:
+    """To whoever reads on."""
+    return stopped("the answer was closed before its end")

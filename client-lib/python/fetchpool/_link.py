@@ -36,16 +36,16 @@ class Pump:
         self.has_begun = False
 
     def fill(self, connection: Connection, exchange: Exchange) -> bool:
-        """Puts into `connection.out` what may go now. Whether there was anything."""
+        """Puts into `connection.out` what may go now: of one piece, for its source may take its time
+        over the next, while this one may go and an answer may come. Whether there was anything."""
         written = connection.written
-        while exchange.can_upload() and len(connection.out) < ENOUGH_OUT_BYTES:
-            if not self.rest:
-                self.has_begun = True
-                try:
-                    self.rest = piece_of(next(self.pieces))
-                except StopIteration:
-                    connection.end_upload(exchange)
-                    break
+        if not self.rest and exchange.can_upload() and len(connection.out) < ENOUGH_OUT_BYTES:
+            self.has_begun = True
+            try:
+                self.rest = piece_of(next(self.pieces))
+            except StopIteration:
+                connection.end_upload(exchange)
+        while self.rest and exchange.can_upload() and len(connection.out) < ENOUGH_OUT_BYTES:
             self.rest = connection.send_piece(exchange, self.rest)
         return connection.written > written
 

@@ -7,6 +7,7 @@ one place for all clients, and what it refuses comes as Refused with its sentenc
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
@@ -180,4 +181,9 @@ def request_from(request: Union[str, Request], keys: Mapping[str, Any]) -> Reque
         if keys:
             raise TypeError("a Request takes no further keys; use dataclasses.replace()")
         return request
+    for key in keys:
+        if key not in Request.__dataclass_fields__:
+            close = difflib.get_close_matches(key, Request.__dataclass_fields__, 1)
+            meant = f"; did you mean {close[0]!r}?" if close else "; help(fetchpool.Request) has all of them"
+            raise TypeError(f"unexpected keyword argument {key!r}{meant}")
     return Request(request, **keys)

@@ -18,7 +18,7 @@ from ._attempts import Attempts
 from ._body import BodySource, body_from
 from ._connection import Connection
 from ._errors import Code, Error, error_of, of_the_parent
-from ._exchange import Exchange
+from ._exchange import Exchange, closed_early
 from ._link import Link, Pump
 from ._patience import Patience
 from ._request import Request, request_from
@@ -93,6 +93,7 @@ class Stream(StreamHead):
         super().__init__(running.exchange.result)
         self._client = client
         self._running: Optional[Running] = running
+        self._failure: Optional[Error] = None
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
@@ -104,6 +105,8 @@ class Stream(StreamHead):
     def read_piece(self) -> Optional[bytes]:
         """The next bytes, as they come; None at the end. Blocks; raises Error if it ends early."""
         running = self._running
+        if self._failure is not None:
+            raise self._failure
         if running is None:
             return None
         if not running.link.is_own:
@@ -124,14 +127,16 @@ class Stream(StreamHead):
     def _finish(self, running: Running) -> None:
         self._running = None
         self._client._part_with(running)
-        if running.exchange.error is not None:
-            raise running.exchange.error
+        self._failure = running.exchange.error
+        if self._failure is not None:
+            raise self._failure
         self.note_end(running.exchange.end)
 
     def close(self) -> None:
         """May be called twice. What has not come yet is cancelled."""
         running, self._running = self._running, None
         if running is not None:
+            self._failure = closed_early()
             self._client._part_with(running)
 
     def __enter__(self) -> Stream:

@@ -12,7 +12,8 @@ read here, the daemon opens none.
 
 `response.raw.fetchpool` has the attributes of fetchpool.Head: connection, timing, ...
 
-Errors are requests', with fetchpool's as __cause__. Whatever is not sent, and so may be sent again, is a
+Errors are requests', with fetchpool's as __cause__; those that come while a body is read, which requests
+makes anew, have it as __context__.__cause__. Whatever is not sent, and so may be sent again, is a
 ConnectTimeout, ProxyError, SSLError or ConnectionError whose __cause__ is a fetchpool.NotSent.
 """
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import socket
 from email.message import Message
 from http.client import responses
@@ -33,6 +35,7 @@ from requests.exceptions import (
     ConnectionError,
     ConnectTimeout,
     InvalidHeader,
+    InvalidProxyURL,
     InvalidURL,
     ProxyError,
     ReadTimeout,
@@ -44,7 +47,7 @@ from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from . import _adapt, _door
 from ._errors import Code, Error, NotSent, Refused, Timeout
-from ._request import Request
+from ._request import Request, Tls
 from ._sync import Client, Stream
 
 __all__ = ["Adapter"]
@@ -70,8 +73,17 @@ def _kind_of(error: Error) -> Type[RequestException]:
     if isinstance(error, Timeout):
         return ConnectTimeout if isinstance(error, NotSent) else ReadTimeout
     if isinstance(error, Refused):
-        return InvalidHeader if error.message.startswith("header") else InvalidURL
+        return _kind_of_refused(error.message)
     return ConnectionError
+
+
+def _kind_of_refused(message: str) -> Type[RequestException]:
+    """By the key that the daemon names: most are the URL's."""
+    if message.startswith("header"):
+        return InvalidHeader
+    if message.startswith("tls"):
+        return SSLError
+    return InvalidProxyURL if message.startswith("proxy") else InvalidURL
 
 
 # ---- Requests ------------------------------------------------------------------------------------
@@ -102,6 +114,17 @@ def _timeouts_of(timeout: Any) -> Dict[str, Any]:
         "first_byte_timeout": _seconds(read),
         "idle_timeout": _seconds(read),
     }
+
+
+# requests' own: a session puts what these name in place of verify=True.
+_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def _tls_of(url: str, verify: Any, cert: Any) -> Optional[Tls]:
+    if not url.lower().startswith("https:"):
+        return None
+    is_of_environment = any(os.environ.get(name) == verify for name in _VARIABLES)
+    return _adapt.tls_from(verify, cert, is_of_environment)
 
 
 def _bytes_of(text: Union[str, bytes]) -> bytes:
@@ -253,6 +276,7 @@ class Adapter(HTTPAdapter):
     ) -> None:
         super().__init__()
         self._arguments = {"socket": socket, "retry": retry, "tag": tag, "name": name}
+        self._socket, self._name = socket, name
         self._retry = None if retry == "safe" else retry
         self._tag = tag
         self.client = Client(socket, name=name)
@@ -301,11 +325,13 @@ class Adapter(HTTPAdapter):
             body,
             None if isinstance(body, bytes) else _adapt.announced_size(fields),
             retry=self._retry,
-            tls=_adapt.tls_from(verify, cert) if url.lower().startswith("https:") else None,
+            tls=_tls_of(url, verify, cert),
             proxy=_proxy_of(url, proxies),
             tag=self._tag,
             **_timeouts_of(timeout),
         )
 
     def close(self) -> None:
+        """As with requests' own adapter, it may be used again."""
         self.client.close()
+        self.client = Client(self._socket, name=self._name)
