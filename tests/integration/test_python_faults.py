@@ -413,11 +413,15 @@ def assert_deadline(error, seconds):
     assert f"did not answer within {seconds:g} s" in error.message
 
 
-@pytest.mark.parametrize("take", [False, True], ids=["whole", "streamed"])
-def test_a_hanging_daemon_costs_the_timeout_and_two_seconds(asker, path, take):
+def test_a_hanging_daemon_costs_the_timeout_and_two_seconds(asker, path):
     with FakeDaemon(path, hangs), Stopwatch() as watch:
-        assert_deadline(asker(path).error(URL, take=take, timeout=0.1), 2.1)
+        assert_deadline(asker(path).error(URL, timeout=0.1), 2.1)
     assert 2.1 <= watch.seconds < 2.1 + scaled(1)
+
+
+def test_a_stream_of_a_hanging_daemon_costs_its_timeout_as_well(asker, path, soon):
+    with FakeDaemon(path, hangs):
+        assert_deadline(asker(path).error(URL, take=True, timeout=0.1), 0.3)
 
 
 def test_the_daemons_own_timeout_holds_where_the_request_has_none(asker, path, soon):
@@ -499,22 +503,20 @@ def test_after_a_deadline_the_client_is_as_good_as_before(asker, path, soon):
 
 # ---- One timeout for all daemons that are asked --------------------------------------------------
 
-@pytest.mark.long
-def test_daemons_that_refuse_late_have_one_timeout_together(asker, path):
-    with FakeDaemon(path, stops_after(1.5)) as fake, Stopwatch() as watch:
-        error = asker(path).error(URL, method="POST", body=b"x", timeout=2)
+def test_daemons_that_refuse_late_have_one_timeout_together(asker, path, soon):
+    with FakeDaemon(path, stops_after(0.35)) as fake, Stopwatch() as watch:
+        error = asker(path).error(URL, method="POST", body=b"x", timeout=0.6)
         assert error.code == 106 and type(error) is fetchpool.NotSent
         told = [request["timeout"] for request in fake.requests]
-        assert len(told) == 2 and told[0] == 2000 and 0 < told[1] <= 500
-    assert 2 <= watch.seconds < 4 + scaled(1)
+        assert len(told) == 2 and told[0] == 600 and 0 < told[1] <= 250
+    assert 0.6 <= watch.seconds < 0.8 + scaled(1)
 
 
-@pytest.mark.long
-def test_after_a_late_refusal_a_hanging_daemon_has_only_what_is_left(asker, path):
-    with FakeDaemon(path, stops_after(1.2), hangs) as fake, Stopwatch() as watch:
-        assert_deadline(asker(path).error(URL, method="POST", body=b"x", timeout=2), 4)
+def test_after_a_late_refusal_a_hanging_daemon_has_only_what_is_left(asker, path, soon):
+    with FakeDaemon(path, stops_after(0.3), hangs) as fake, Stopwatch() as watch:
+        assert_deadline(asker(path).error(URL, method="POST", body=b"x", timeout=0.6), 0.8)
         assert len(fake.requests) == 2
-    assert 4 <= watch.seconds < 4 + scaled(1)
+    assert 0.8 <= watch.seconds < 0.8 + scaled(1)
 
 
 # ---- Uploads -------------------------------------------------------------------------------------
