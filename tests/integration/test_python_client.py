@@ -577,6 +577,12 @@ def test_both_bodies_stream_at_once(ask, nghttpd):
     assert sha(body) == sha(words(50_000) * 40)
 
 
+def test_an_answer_may_be_the_body_of_the_next_request(ask, taker, origin):
+    stream = ask.open(origin.url("/3000000/1"))
+    assert upload(ask, taker, stream, body_size=3_000_000)[0] == said_of(words(3_000_000, 1))
+    assert stream.bytes == 3_000_000
+
+
 def test_what_cannot_be_a_body_is_named_before_anything_is_sent(ask, daemon, tmp_path):
     (tmp_path / "text").write_text("words")
     with open(tmp_path / "text") as text:

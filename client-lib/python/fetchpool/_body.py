@@ -12,6 +12,7 @@ import os
 import stat
 from typing import Any, AsyncIterable, AsyncIterator, Dict, Iterable, Iterator, Mapping, Optional
 
+from ._response import Head
 from ._wire import MAX_DATA_BYTES
 
 # A body up to this goes with the request. Larger ones are uploads: others on the same socket need not
@@ -171,12 +172,12 @@ def body_from(body: Any, size: Optional[int], allow_async: bool) -> BodySource:
         raise TypeError("body must be bytes, not str: encode it")
     if isinstance(body, io.TextIOBase):
         raise TypeError("body must be a file opened for bytes, not for text")
-    if hasattr(body, "read"):
-        return FileUpload(body, size)
     if allow_async and hasattr(body, "__aiter__"):
         return AsyncIterableUpload(body, size)
+    if hasattr(body, "__aiter__") and not hasattr(body, "__iter__"):
+        raise TypeError("an asynchronous body needs AsyncClient")
+    if hasattr(body, "read") and not isinstance(body, Head):  # an answer gives its pieces as they come
+        return FileUpload(body, size)
     if isinstance(body, Iterable) and not isinstance(body, Mapping):  # it may be both
         return IterableUpload(body, size)
-    if hasattr(body, "__aiter__"):
-        raise TypeError("an asynchronous body needs AsyncClient")
     raise TypeError(f"body must be bytes, a file or an iterable of bytes, not {type(body).__name__}")
