@@ -20,7 +20,7 @@ import warnings
 import pytest
 import trio
 
-from support.fakedaemon import words
+from support.fakedaemon import FakeDaemon, serves, words
 from support.origin import RawOrigin, chunk, chunked_response, response, serve
 from support.ports import free_port
 from support.python_client import (NAME, Asker, InThread, fetchpool, many, run_in, sockets_to,
@@ -1213,6 +1213,27 @@ def test_what_a_signal_raises_ends_the_request_at_the_origin_and_the_client_goes
         assert sockets_to(daemon.path) == 0
         assert client.fetch(nginx.url("/text")).status == 200
         eventually(lambda: daemon.stats()["in_flight"] == 0, 5, "nothing on its way")
+
+
+def test_a_signal_while_an_answer_is_seen_out_costs_its_socket(path, interrupt, monkeypatch):
+    def does_not_hear(peer):
+        request_id = peer.begin()
+        peer.head(request_id)
+        peer.data(request_id, b"some")
+        peer.await_note("cancel")
+        cancelled.set()
+        list(peer.events())
+
+    cancelled = threading.Event()
+    monkeypatch.setattr("fetchpool._link._CANCEL_WAIT_SECONDS", 20)
+    with FakeDaemon(path, does_not_hear, serves), fetchpool.Client(path) as client:
+        stream = client.stream("http://origin.test/")
+        assert stream.read_piece() == b"some"
+        interrupt(cancelled.is_set)
+        with pytest.raises(Interrupted):
+            stream.close()
+        assert sockets_to(path) == 0
+        assert client.fetch("http://origin.test/").status == 200
 
 
 def test_signals_that_raise_nothing_disturb_nothing(daemon, origin):

@@ -677,6 +677,20 @@ def test_nonsense_in_a_stream_is_a_bad_reply(asker, path, raw):
         assert ask.take(URL)[1] == b"hello\n"
 
 
+@pytest.mark.parametrize("method", ["hello", "ping", "stats", "connections", "origins", "clients"])
+def test_a_question_about_the_daemon_has_an_answer_or_an_error(asker, path, method):
+    def says_five(peer):
+        while received := peer.socket.recv(1 << 16):
+            peer.unpacker.feed(received)
+            for _, request_id, *_ in peer.unpacker:
+                peer.answer(request_id, {} if request_id == 1 else 5)
+
+    with FakeDaemon(path, says_five):
+        with pytest.raises(fetchpool.MaybeProcessed, match=f"{method} was answered with 5") as caught:
+            asker(path)._ask(method)
+        assert caught.value.code == fetchpool.Code.BAD_REPLY
+
+
 def test_empty_data_is_nothing(asker, path):
     def stutters(peer):
         request_id = peer.begin()

@@ -16,14 +16,14 @@ from ._async_link import AsyncLink
 from ._attempts import Attempts
 from ._body import BodySource, body_from, piece_of
 from ._connection import Connection
-from ._errors import Code, Error, error_of, of_the_parent
+from ._errors import Error, of_the_parent
 from ._exchange import Exchange, closed_early, stopped
 from ._link import ENOUGH_OUT_BYTES
 from ._patience import Patience
 from ._request import Request, request_from
 from ._response import Response, StreamHead
 from ._runtime import Runtime, Signal, current_runtime
-from ._sync import CALL_TIMEOUT_SECONDS, checked_name
+from ._sync import CALL_TIMEOUT_SECONDS, checked_name, told
 from ._version import VERSION
 
 
@@ -358,39 +358,37 @@ class AsyncClient:
 
     async def hello(self) -> Dict[str, Any]:
         """`server`, `version`, `protocol`, `pool` (the pool's identity) and `limits`."""
-        return dict(await self.call("hello", client=self._name, version=VERSION))
+        return told("hello", await self.call("hello", client=self._name, version=VERSION), dict)
 
     async def pool(self) -> str:
         """The identity of the pool: the same for every client for as long as the daemon lives. The
         daemon is asked only if this loop is not connected to it."""
         link = self._links.get(current_runtime().token)
         known = link.connection.server if link is not None and link.is_open else {}
-        return str((known or await self.hello())["pool"])
+        return str((known or await self.hello()).get("pool", ""))
 
     async def ping(self) -> None:
         """Whether the daemon answers: raises Error if not."""
-        answer = await self.call("ping")
-        if answer != "pong":
-            raise error_of(Code.BAD_REPLY, f"ping was answered with {answer!r}")
+        told("ping", await self.call("ping"), str)
 
     async def stats(self) -> Dict[str, Any]:
-        return dict(await self.call("stats"))
+        return told("stats", await self.call("stats"), dict)
 
     async def connections(self) -> List[Dict[str, Any]]:
-        return list(await self.call("connections"))
+        return told("connections", await self.call("connections"), list)
 
     async def origins(self) -> List[Dict[str, Any]]:
-        return list(await self.call("origins"))
+        return told("origins", await self.call("origins"), list)
 
     async def clients(self) -> List[Dict[str, Any]]:
-        return list(await self.call("clients"))
+        return told("clients", await self.call("clients"), list)
 
     async def aclose(self) -> None:
         """Closes its sockets; what runs over them ends with STOPPED. May be called twice."""
         self._is_closed = True
-        self._links = {}
+        links, self._links = list(self._all), {}
         here = current_runtime().token
-        for link in list(self._all):
+        for link in links:
             if not link.is_own or link.runtime.is_closed():
                 link.forget()
             elif link.runtime.token is here:

@@ -11,7 +11,7 @@ import os
 import sys
 from collections import deque
 from types import TracebackType
-from typing import Any, Deque, Dict, Iterator, List, Optional, Type, Union
+from typing import Any, Deque, Dict, Iterator, List, Optional, Type, TypeVar, Union
 
 from . import _door
 from ._attempts import Attempts
@@ -53,6 +53,16 @@ def checked_name(name: Optional[str]) -> str:
     if len(name.encode("utf-8")) > _MAX_NAME_BYTES:
         raise ValueError(f"name must have {_MAX_NAME_BYTES} bytes at most")
     return name
+
+
+_Told = TypeVar("_Told")
+
+
+def told(method: str, answer: Any, kind: Type[_Told]) -> _Told:
+    """What the daemon has answered to a question about itself; raises Error if it is none."""
+    if not isinstance(answer, kind):
+        raise error_of(Code.BAD_REPLY, f"{method} was answered with {answer!r:.100}")
+    return answer
 
 
 class Running:
@@ -261,13 +271,14 @@ class Client:
         if not link.is_own:
             link.close()
             return
-        is_fit = exchange.is_over and not link.connection.out
-        if not exchange.is_over:
-            is_fit = link.see_out(exchange, running.pump)
-        if is_fit:
-            self._give(link)
-        else:
-            link.close()
+        is_fit = False
+        try:
+            is_fit = not link.connection.out if exchange.is_over else link.see_out(exchange, running.pump)
+        finally:  # a signal may break in
+            if is_fit:
+                self._give(link)
+            else:
+                link.close()
 
     # ---- The daemon ------------------------------------------------------------------------------
 
@@ -299,31 +310,29 @@ class Client:
 
     def hello(self) -> Dict[str, Any]:
         """`server`, `version`, `protocol`, `pool` (the pool's identity) and `limits`."""
-        return dict(self.call("hello", client=self._name, version=VERSION))
+        return told("hello", self.call("hello", client=self._name, version=VERSION), dict)
 
     @property
     def pool(self) -> str:
         """The identity of the pool: the same for every client for as long as the daemon lives. Asks
         the daemon."""
-        return str(self.hello()["pool"])
+        return str(self.hello().get("pool", ""))
 
     def ping(self) -> None:
         """Whether the daemon answers: raises Error if not."""
-        answer = self.call("ping")
-        if answer != "pong":
-            raise error_of(Code.BAD_REPLY, f"ping was answered with {answer!r}")
+        told("ping", self.call("ping"), str)
 
     def stats(self) -> Dict[str, Any]:
-        return dict(self.call("stats"))
+        return told("stats", self.call("stats"), dict)
 
     def connections(self) -> List[Dict[str, Any]]:
-        return list(self.call("connections"))
+        return told("connections", self.call("connections"), list)
 
     def origins(self) -> List[Dict[str, Any]]:
-        return list(self.call("origins"))
+        return told("origins", self.call("origins"), list)
 
     def clients(self) -> List[Dict[str, Any]]:
-        return list(self.call("clients"))
+        return told("clients", self.call("clients"), list)
 
     def close(self) -> None:
         """Closes idle sockets; those of streams that are open are closed with them. May be called
