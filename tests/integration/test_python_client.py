@@ -617,7 +617,7 @@ def test_an_upload_of_another_length_is_stopped_and_never_complete(ask, taker, n
         assert (type(error), error.code, error.message) == (fetchpool.MaybeProcessed, 906, said)
     eventually(lambda: daemon.stats()["in_flight"] == 0, 5, "nothing on its way")
     announced_some = [arrival for arrival in taker.arrivals if arrival.value("content-length") != "0"]
-    assert len(announced_some) >= 4
+    assert announced_some  # the largest at least: the others may be stopped on their way to it
     assert all(arrival.was_never_complete() for arrival in announced_some)
     assert ask.fetch(nginx.url("/text")).status == 200
 
