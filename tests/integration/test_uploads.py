@@ -208,6 +208,7 @@ def test_an_upload_goes_on_while_nobody_reads_its_answer(client, open_origin):
     upload.write(data)
     upload.end()
     eventually(lambda: origin.arrivals[0].is_complete, 5, "the whole upload")
+    upload.await_body(10)
     assert b"".join(upload.parts) == b"x" * 10
     client.put(pack([2, "window", [upload.id, 1 << 20]]))
     assert upload.answer()["body"] == b"x" * 1000 + hashlib.sha256(data).hexdigest().encode()
