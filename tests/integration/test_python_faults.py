@@ -15,7 +15,7 @@ import pytest
 from support.driver import MAX_ATTEMPTS
 from support.fakedaemon import (ANSWER, FakeDaemon, Peer, hangs, leaves, refuses_with, resets, says,
                                 serves, serves_with, stops_after, streams, words)
-from support.python_client import NAME, InThread, fetchpool, run_in, sockets_to
+from support.python_client import LOOPS, NAME, InThread, fetchpool, run_in, sockets_to
 from support.timing import Stopwatch, scaled
 
 URL = "http://origin.test/"
@@ -703,3 +703,18 @@ def test_empty_data_is_nothing(asker, path):
         ask = asker(path)
         stream = ask.open(URL)
         assert [ask.read_piece(stream) for _ in range(3)] == [b"a", b"b", None]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_no_time_for_its_turn_is_no_absent_daemon(loop, path):
+    """Not even where the daemon has not said hello yet."""
+    async def main():
+        async with fetchpool.AsyncClient(path) as client:
+            with pytest.raises(fetchpool.NotSentTimeout) as caught:
+                await client.fetch(URL, queue_timeout=0.05)
+            assert caught.value.code == fetchpool.Code.QUEUE_TIMEOUT
+
+    with socket.socket(socket.AF_UNIX) as door:  # where nobody accepts
+        door.bind(str(path))
+        door.listen()
+        run_in(loop, main)

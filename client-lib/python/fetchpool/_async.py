@@ -278,12 +278,13 @@ class AsyncClient:
         self, attempts: Attempts, patience: Patience, queue_timeout: Optional[float]
     ) -> AsyncLink:
         """A link with a place for one request. Nothing of it has been sent where there is none."""
-        waits = patience.left() if queue_timeout is None else min(queue_timeout, patience.left())
+        is_queue_timeout = queue_timeout is not None and queue_timeout < patience.left()
+        waits = queue_timeout if queue_timeout is not None and is_queue_timeout else patience.left()
         until = Patience.of(waits)
         while True:
             link = await self._link(attempts, patience)
             if not await link.wait_for_place(max(0.0, until.left())):
-                raise link.connection.no_place(waits)
+                raise link.connection.no_place(waits, is_queue_timeout)
             if link.is_open:
                 return link
             link.give_place_back()

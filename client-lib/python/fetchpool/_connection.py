@@ -223,10 +223,12 @@ class Connection:
             return UploadTimeout(Code.DEADLINE, f"{message} {upload.limit():g} s")
         return error_of(Code.DEADLINE, self._silent(patience.span()))
 
-    def no_place(self, seconds: float) -> Error:
-        """For a request of which nothing was sent."""
+    def no_place(self, seconds: float, is_queue_timeout: bool) -> Error:
+        """For a request of which nothing was sent. Which of its limits it was: a short one for its turn
+        says nothing about the daemon."""
         if not self.is_greeted:
-            return error_of(Code.NO_DAEMON, self._silent(seconds))
+            code = Code.QUEUE_TIMEOUT if is_queue_timeout else Code.NO_DAEMON
+            return error_of(code, self._silent(seconds))
         return error_of(
             Code.QUEUE_TIMEOUT,
             "the client's other requests left no room for this one within "
