@@ -425,6 +425,7 @@ def test_what_waits_when_the_daemon_ends_is_in_the_class_not_sent(start_daemon, 
     client = daemon.client()
     ids = send_many(client, slow.url("/x"), 5)
     await_stat(daemon, "queued", 4)
+    slow.await_requests(1)
     daemon.signal(15)
     codes = [client.receive_message(each)[2][0] for each in ids[1:]]
     assert set(codes) <= {106, 101, 105}, codes
