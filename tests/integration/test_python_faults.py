@@ -15,7 +15,8 @@ import pytest
 from support.driver import MAX_ATTEMPTS
 from support.fakedaemon import (ANSWER, FakeDaemon, Peer, hangs, leaves, refuses_with, resets, says,
                                 serves, serves_with, stops_after, streams, words)
-from support.python_client import LOOPS, NAME, InThread, fetchpool, run_in, sockets_to
+from support.python_client import (LOOPS, NAME, InThread, fetchpool, run_in, sockets_to,
+                                   until)
 from support.timing import Stopwatch, scaled
 
 URL = "http://origin.test/"
@@ -157,6 +158,7 @@ def test_closing_ends_what_runs_on_a_socket_that_its_daemon_leaves_as_well(loop,
     async def main():
         client = fetchpool.AsyncClient(path)
         stream = await client.stream(URL)
+        await until(loop, lambda: stream._running.link.connection.is_leaving)
         assert (await client.fetch(URL)).status == 200
         assert sockets_to(path) == 2
         await client.aclose()
