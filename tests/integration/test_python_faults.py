@@ -133,8 +133,8 @@ def test_after_a_goaway_a_stream_is_read_to_its_end(asker, path):
     def retires(peer):
         request_id = peer.begin()
         peer.head(request_id)
-        peer.data(request_id, b"one")
         peer.send([2, "goaway", ["drain"]])
+        peer.data(request_id, b"one")
         assert go_on.wait(scaled(5))
         peer.data(request_id, b"two")
         peer.end(request_id, 6)
