@@ -168,11 +168,18 @@ static void destroy(struct pool *pool, struct pool_connection *connection)
 
 /* ---- Use ------------------------------------------------------------------------------------ */
 
+/* One that takes no more goes to the end: nobody who looks for a place has to pass it. */
 void pool_connection_take(struct pool *pool, struct pool_connection *connection, uint64_t now_ns)
 {
+    struct origin *origin = connection->origin;
     leave_idle(pool, connection);
     if (connection->streams++ == 0)
         connection->asked_ns = now_ns;
+    if (connection->most_streams == 1) {
+        DL_DELETE2(origin->connections, connection, origin_prev,
+                   origin_next); // NOLINT: it is in it
+        DL_APPEND2(origin->connections, connection, origin_prev, origin_next);
+    }
 }
 
 /* Two at a time have come to be on it: it is HTTP/2, and nobody needs to wait for its answer. */

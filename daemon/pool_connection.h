@@ -83,8 +83,9 @@ struct pool_connection {
 
     struct pool_tidier *tidier;          /* has libcurl look at it; NULL: there is none */
     struct pool_connection *prev, *next; /* of the pool, oldest first */
-    struct pool_connection *origin_prev, *origin_next; /* of the origin, latest used first */
-    struct pool_connection *idle_prev, *idle_next;     /* longest idle first */
+    struct pool_connection *origin_prev,
+        *origin_next; /* of the origin: idle ones, latest used first; full ones last */
+    struct pool_connection *idle_prev, *idle_next; /* longest idle first */
     struct pool_connection *look_prev, *look_next;
     struct pool_connection *nudged_prev, *nudged_next;
 };

@@ -63,6 +63,19 @@ static bool may_reach(const struct pool_connection *connection, const struct poo
     return !guard || guard->may_reach(guard->ctx, &connection->address, false);
 }
 
+static bool has_room(const struct pool_connection *connection, uint64_t now)
+{
+    return connection->streams < connection->most_streams &&
+           (connection->streams == 0 || has_settled(connection, now));
+}
+
+/* Is an idle one as good as any, for those that would come before it take one request at a time? */
+static bool wants_single(const struct pool_want *want)
+{
+    return want->choice == POOL_ANY &&
+           (want->kind == POOL_HTTP_1 || (want->origin->is_single && !want->terms));
+}
+
 /*
  * One that carries others already comes before an idle one, so that no more are in use than need
  * be; among the idle ones, the one used last: those beyond what is needed reach their idle limit.
@@ -71,14 +84,13 @@ static struct pool_connection *find_open(const struct pool *pool, const struct p
                                          uint64_t now)
 {
     struct pool_connection *connection, *best = NULL;
+    bool is_single = wants_single(want);
     DL_FOREACH2 (want->origin->connections, connection, origin_next) {
-        if (!is_good_for(pool, connection, want, now) ||
-            connection->streams >= connection->most_streams ||
-            (connection->streams > 0 && !has_settled(connection, now)))
+        if (!has_room(connection, now) || !is_good_for(pool, connection, want, now))
             continue;
         bool is_this = want->choice == POOL_THIS && connection->number == want->number;
         bool is_choice = want->choice == POOL_THIS ? is_this && connection->is_idle
-                                                   : connection->streams > 0;
+                                                   : is_single || connection->streams > 0;
         if ((best && !is_choice) || !may_reach(connection, want))
             continue;
         if (is_choice)
@@ -334,14 +346,24 @@ size_t pool_count_idle(const struct origin *origin)
     return count;
 }
 
+/* Those that carry requests are the ones used last, wherever they are in the list. */
+static size_t count_used(const struct pool *pool, const struct pool_want *want, uint64_t now)
+{
+    const struct pool_connection *connection;
+    size_t count = 0;
+    DL_FOREACH2 (want->origin->connections, connection, origin_next)
+        count += !connection->is_idle && is_good_for(pool, connection, want, now);
+    return count;
+}
+
 struct pool_outlook pool_look(const struct pool *pool, const struct pool_want *want, size_t most)
 {
     const struct pool_connection *connection;
-    struct pool_outlook outlook = {0};
     uint64_t now = uv_hrtime();
+    struct pool_outlook outlook = {.usable = count_used(pool, want, now)};
     uint64_t limit_ms = pool_idle_limit_ms(pool, want->origin, now);
     DL_FOREACH2 (want->origin->connections, connection, origin_next) {
-        if (!is_good_for(pool, connection, want, now))
+        if (!connection->is_idle || !is_good_for(pool, connection, want, now))
             continue;
         if (++outlook.usable > most || pool_connection_idle_ms(connection, now) < limit_ms / 2)
             continue;
