@@ -152,9 +152,17 @@ static void run(struct dispatch *dispatch)
     admission_run(&dispatch->admission);
 }
 
+/* It is there so that the loop does not sleep: dispatch_on_turn() does the work. */
 static void on_soon(uv_idle_t *idle)
 {
-    run(idle->data);
+    (void)idle;
+}
+
+void dispatch_on_turn(void *ctx)
+{
+    struct dispatch *dispatch = ctx;
+    if (uv_is_active((uv_handle_t *)&dispatch->soon))
+        run(dispatch);
 }
 
 static void on_later(uv_timer_t *timer)

@@ -61,8 +61,9 @@ void dispatch_update_limits(struct dispatch *dispatch);
 /* Nobody may wait or run any more. The memory is in use until the loop has closed its handles. */
 void dispatch_close(struct dispatch *dispatch);
 
-/* For pool_setup's on_change; `ctx` is the dispatch. */
+/* For pool_setup's on_change and on_turn; `ctx` is the dispatch. */
 void dispatch_note_change(void *ctx, struct origin *origin);
+void dispatch_on_turn(void *ctx);
 
 /*
  * The ticket waits for its turn. 0; or FETCHPOOL_BUSY with the reason: too many of this user wait

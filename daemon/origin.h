@@ -25,6 +25,7 @@
 #include "stats_phase.h"
 
 struct pool_connection;
+struct pool_shard;
 
 /* Origins without a connection or a request that are remembered; each is some 9 KiB. */
 #define ORIGIN_MOST_UNUSED 1024
@@ -49,7 +50,8 @@ struct origin {
 
     /* For admission's caller and for the pool. */
     struct admission_origin admission;
-    struct pool_connection *connections; /* the one used last is first */
+    struct pool_connection *connections; /* idle ones, the one used last first; full ones last */
+    struct pool_shard *shard;            /* of all these; NULL: there are none */
     size_t connection_count;             /* of these, those that are or may become usable */
     size_t opening;
     uint64_t opening_since_ns; /* the latest attempt that others may wait for */

@@ -1,10 +1,10 @@
 /*
- * pool: the one CURLM, its way into the libuv loop, and the connections that it holds.
+ * pool: libcurl's multi handles, their way into the libuv loop, and the connections that they hold.
  *
- * It owns the multi handle, the shared TLS sessions, a poll handle for each socket and a record
- * for each connection, from before it is opened to after its last use. It knows no request:
- * whoever wants something done asks for a place on a connection, prepares an easy handle for it,
- * adds it as a job, and hears once that it is done.
+ * It owns the multi handles (its shards), the shared TLS sessions, a poll handle for each socket
+ * and a record for each connection, from before it is opened to after its last use. It knows no
+ * request: whoever wants something done asks for a place on a connection, prepares an easy handle
+ * for it, adds it as a job, and hears once that it is done.
  *
  * The pool says which connection a job gets, not libcurl: each has a tag of its own, which libcurl
  * takes for a part of the destination (CURLOPT_ADDRESS_SCOPE), so that a job can find that one and
@@ -29,6 +29,7 @@
 
 struct pool;
 struct pool_connection;
+struct pool_shard;
 
 /* Once per process, before anything else here, while there is one thread. 0 or -EIO. */
 int pool_set_up_process(void);
@@ -49,6 +50,9 @@ struct pool_setup {
     /* A place may have become free: at this origin, or, if it is NULL, at any. Also called from
      * inside libcurl: it must do nothing with the pool. */
     void (*on_change)(void *ctx, struct origin *origin);
+    /* In each turn of the loop, once what has come from clients and origins is known: the time to
+     * ask for places. What is begun then is sent in the same turn. */
+    void (*on_turn)(void *ctx);
     /* Sets what libcurl compares when it looks for a connection: trust, and the proxy, as the
      * configuration has them. */
     CURLcode (*set_terms)(CURL *easy, const struct config *config);
@@ -173,7 +177,8 @@ struct pool_job {
     void (*on_done)(struct pool_job *job, CURLcode code);
 
     /* The pool's own: */
-    bool looked_up;      /* libcurl did look its origin's name up */
+    struct pool_shard *shard; /* where its connection is */
+    bool looked_up;           /* libcurl did look its origin's name up */
     bool had_error;      /* libcurl had said something of an error when it was refused a socket */
     bool is_on;          /* it has sent its request over the connection */
     bool was_denied;     /* it may not go to some address of its origin */
@@ -188,16 +193,16 @@ CURLcode pool_prepare(struct pool *pool, struct pool_job *job);
 
 /* And what it needs for the connection that its job is placed on. TLS sessions are those of all
  * connections that are shared with everybody. */
-CURLcode pool_place_job(struct pool *pool, struct pool_job *job);
+CURLcode pool_place_job(struct pool_job *job);
 
 /* Starts the job. 0 or -EIO. */
-int pool_add(struct pool *pool, struct pool_job *job);
+int pool_add(struct pool_job *job);
 
 /* Takes a job out that has not been done: its connection is closed if it cannot be used again. */
-void pool_remove(struct pool *pool, struct pool_job *job);
+void pool_remove(struct pool_job *job);
 
 /* Something was done for a job, or is to be done: libcurl's wish to be called at once is meant. */
-void pool_note_activity(struct pool *pool);
+void pool_note_activity(struct pool_job *job);
 
 /* ---- Connections ---------------------------------------------------------------------------- */
 

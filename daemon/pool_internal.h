@@ -15,30 +15,43 @@ struct pool_trust {
     uint64_t since_ns; /* when it last was */
 };
 
+#define POOL_MOST_SHARDS 16
+
+/* See pool_shard.c. */
+struct pool_shard {
+    struct pool *pool;
+    CURLM *multi;
+    size_t connections; /* records of them */
+    size_t jobs;        /* that were added, and are in the multi handle */
+    uv_timer_t timer;
+    bool is_due;                /* libcurl wants to be called without delay */
+    unsigned idle_turns;        /* how often it was since anything happened */
+    struct pool_socket *ready;  /* to be looked at in this turn */
+    uint64_t shaken_in_turn_ns; /* spent on handshakes */
+};
+
 struct pool {
     struct pool_setup setup;
     uv_loop_t *loop;
     const struct config *config;
     struct stats *stats;
-    CURLM *multi;
+    struct pool_shard *shards[POOL_MOST_SHARDS];
+    size_t shard_count;
     struct pool_trust trust;
-    uv_timer_t timer;
-    uv_idle_t at_once; /* libcurl wants to be called without delay */
+    uv_check_t turn;
+    uv_idle_t no_wait; /* some shard is due */
     uv_timer_t nudge;
     uv_timer_t sweep;
     uv_idle_t tidy;
-    uv_prepare_t before_wait;
     uv_idle_t lane_turn;
-    unsigned handles_open; /* of these */
+    unsigned handles_open; /* of these, and the shards' */
     bool leaves_resets;    /* libcurl does not send an RST_STREAM at once */
-    unsigned idle_turns;   /* how often it was called at once since anything happened */
     uint32_t next_tag;
     uint64_t next_number;
-    unsigned placed_in_turn;    /* requests */
-    unsigned begun_in_turn;     /* connections */
-    uint64_t shaken_in_turn_ns; /* spent on handshakes */
-    size_t sockets_open;        /* that libcurl asked for */
-    size_t most_connections;    /* of [pool] max_connections, what the descriptors allow */
+    unsigned placed_in_turn; /* requests */
+    unsigned begun_in_turn;  /* connections */
+    size_t sockets_open;     /* that libcurl asked for */
+    size_t most_connections; /* of [pool] max_connections, what the descriptors allow */
 
     struct pool_connection *all;        /* oldest first */
     size_t count;                       /* of them, those that are open or being opened */
@@ -63,9 +76,39 @@ uint64_t pool_idle_limit_ms(const struct pool *pool, const struct origin *origin
 /* A place may have become free at the origin, or at any. */
 void pool_tell(const struct pool *pool, struct origin *origin);
 
-/* Lets libcurl look at a socket as if it were ready for this. The connection may be gone after it.
- */
-void pool_drive_socket(struct pool *pool, curl_socket_t fd, int curl_flags);
+/* Lets libcurl look at a socket as if it were ready for this. It may be gone after it. */
+void pool_drive_socket(struct pool_socket *sock, int curl_flags);
+
+/* One of its handles is. */
+void pool_on_handle_closed(struct pool *pool);
+
+/* ---- pool_shard.c --------------------------------------------------------------------------- */
+
+/* Makes another. False without memory, or if libcurl refuses. */
+bool pool_shard_add(struct pool *pool);
+/* For an origin that has no connection. */
+struct pool_shard *pool_shard_choose(struct pool *pool);
+/* Closes those beyond the first in which nothing is. */
+void pool_shard_trim(struct pool *pool);
+void pool_shard_update_limits(struct pool_shard *shard);
+/* Closes its connections. */
+void pool_shard_close(struct pool_shard *shard);
+
+/* Lets libcurl look at a socket, or do what is due. What is done by then waits for
+ * pool_shard_finish_jobs(), which tells the jobs. */
+void pool_shard_drive(struct pool_shard *shard, curl_socket_t fd, int curl_flags);
+void pool_shard_drive_due(struct pool_shard *shard);
+void pool_shard_finish_jobs(struct pool_shard *shard);
+
+/* ---- pool_turn.c ---------------------------------------------------------------------------- */
+
+void pool_turn_open(struct pool *pool);
+/* Some shard is due. */
+void pool_turn_wake(struct pool *pool);
+/* The socket is ready for this: it is looked at before the turn is over. */
+void pool_turn_enter(struct pool_socket *sock, int curl_flags);
+/* It is not, or not any more. */
+void pool_turn_leave(struct pool_socket *sock);
 
 /* ---- pool_lane.c ---------------------------------------------------------------------------- */
 
@@ -88,9 +131,8 @@ void pool_sweep_wake(struct pool *pool);
 int pool_trust_init(struct pool_trust *trust);
 /* No transfer may be left. */
 void pool_trust_finish(struct pool_trust *trust);
-/* For a transfer on this connection, which may be NULL. */
-CURLcode pool_trust_prepare(const struct pool_trust *trust,
-                            const struct pool_connection *connection, CURL *easy);
+/* For a transfer on its job's connection, which may be NULL. */
+CURLcode pool_trust_prepare(const struct pool_job *job);
 
 /* ---- pool_upkeep.c -------------------------------------------------------------------------- */
 

@@ -69,7 +69,7 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
         return CURL_SOCKET_BAD;
     }
     bool has_descriptor = pool->sockets_open < pool->setup.most_sockets;
-    curl_socket_t fd = has_descriptor ? pool_sockets_open(&pool->sockets, address)
+    curl_socket_t fd = has_descriptor ? pool_sockets_open(&pool->sockets, job->shard, address)
                                       : CURL_SOCKET_BAD;
     job->gate = fd == CURL_SOCKET_BAD ? POOL_GATE_LIMIT : POOL_GATE_OPEN;
     pool->sockets_open += fd != CURL_SOCKET_BAD;
@@ -138,20 +138,31 @@ CURLcode pool_prepare(struct pool *pool, struct pool_job *job)
     return code;
 }
 
-CURLcode pool_place_job(struct pool *pool, struct pool_job *job)
+CURLcode pool_place_job(struct pool_job *job)
 {
     long tag = job->connection ? (long)job->connection->tag : 0L;
+    if (job->connection)
+        job->shard = job->connection->origin->shard;
     CURLcode code = curl_easy_setopt(job->easy, CURLOPT_ADDRESS_SCOPE, tag);
-    return code == CURLE_OK ? pool_trust_prepare(&pool->trust, job->connection, job->easy) : code;
+    return code == CURLE_OK ? pool_trust_prepare(job) : code;
 }
 
-int pool_add(struct pool *pool, struct pool_job *job)
+int pool_add(struct pool_job *job)
 {
-    pool_note_activity(pool);
-    return curl_multi_add_handle(pool->multi, job->easy) == CURLM_OK ? 0 : -EIO;
+    pool_note_activity(job);
+    if (curl_multi_add_handle(job->shard->multi, job->easy) != CURLM_OK)
+        return -EIO;
+    job->shard->jobs++;
+    return 0;
 }
 
-void pool_remove(struct pool *pool, struct pool_job *job)
+void pool_remove(struct pool_job *job)
 {
-    curl_multi_remove_handle(pool->multi, job->easy);
+    curl_multi_remove_handle(job->shard->multi, job->easy);
+    job->shard->jobs--;
+}
+
+void pool_note_activity(struct pool_job *job)
+{
+    job->shard->idle_turns = 0;
 }

@@ -37,7 +37,7 @@ static void look_at(struct pool *pool, struct pool_socket *sock)
     int curl_flags = sock->lane_flags;
     pool->lane_user = sock->connection->user;
     pool_lane_leave(pool, sock);
-    pool_drive_socket(pool, sock->fd, curl_flags); /* it may be gone after it */
+    pool_drive_socket(sock, curl_flags); /* it may be gone after it */
 }
 
 static void on_turn(uv_idle_t *idle)

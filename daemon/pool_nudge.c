@@ -26,7 +26,7 @@ static bool nudge(struct pool *pool, struct pool_connection *connection)
     if (has_new_request)
         return true;
     if (connection->streams > 0)
-        pool_drive_socket(pool, connection->sock->fd, CURL_CSELECT_IN);
+        pool_drive_socket(connection->sock, CURL_CSELECT_IN);
     else
         pool_connection_reset(pool, connection);
     return true;

@@ -71,12 +71,14 @@ static struct pool_socket *find(struct pool_sockets *sockets, curl_socket_t fd)
     return sock;
 }
 
-static struct pool_socket *add(struct pool_sockets *sockets, curl_socket_t fd)
+static struct pool_socket *add(struct pool_sockets *sockets, struct pool_shard *shard,
+                               curl_socket_t fd)
 {
     struct pool_socket *sock = calloc(1, sizeof *sock);
     if (!sock)
         return NULL;
     sock->sockets = sockets;
+    sock->shard = shard;
     sock->fd = fd;
     sock->opened_ns = uv_hrtime();
     HASH_ADD(hh, sockets->by_fd, fd, sizeof sock->fd, sock);
@@ -154,7 +156,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     sockets->events->on_ready(sockets->ctx, sock, flags); /* the socket may be gone after it */
 }
 
-void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what)
+void pool_sockets_want(struct pool_sockets *sockets, struct pool_shard *shard, curl_socket_t fd,
+                       int what)
 {
     struct pool_socket *sock = find(sockets, fd);
     if (what == CURL_POLL_REMOVE) {
@@ -168,7 +171,7 @@ void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what)
         return;
     }
     if (!sock)
-        sock = add(sockets, fd);
+        sock = add(sockets, shard, fd);
     if (!sock)
         return; /* out of memory: the request's own deadline ends it */
     sock->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) |
@@ -219,13 +222,14 @@ struct pool_tcp pool_sockets_ask_tcp(const struct pool_socket *sock)
 
 /* ---- Sockets -------------------------------------------------------------------------------- */
 
-curl_socket_t pool_sockets_open(struct pool_sockets *sockets, const struct curl_sockaddr *address)
+curl_socket_t pool_sockets_open(struct pool_sockets *sockets, struct pool_shard *shard,
+                                const struct curl_sockaddr *address)
 {
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
                     address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
-    struct pool_socket *sock = add(sockets, fd);
+    struct pool_socket *sock = add(sockets, shard, fd);
     if (!sock) {
         close(fd);
         return CURL_SOCKET_BAD;

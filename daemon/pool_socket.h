@@ -21,9 +21,11 @@
 #include "pool.h"
 
 struct pool_sockets;
+struct pool_shard;
 
 struct pool_socket {
     struct pool_sockets *sockets;
+    struct pool_shard *shard; /* who uses it */
     curl_socket_t fd;
     uv_poll_t poll;
     int wanted; /* what libcurl waits for: UV_READABLE | UV_WRITABLE, 0 for nothing */
@@ -34,7 +36,9 @@ struct pool_socket {
     char peer[POOL_PEER_BYTES];
     struct network_address address;     /* the same */
     struct pool_connection *connection; /* NULL until it has carried a request */
-    int lane_flags;                     /* what is ready; 0: it is not in the slow lane */
+    int ready_flags;                    /* what is ready; 0: it is in no list of those that are */
+    struct pool_socket *ready_prev, *ready_next;
+    int lane_flags; /* the same, for the slow lane */
     struct pool_socket *lane_prev, *lane_next;
     UT_hash_handle hh;
 };
@@ -62,7 +66,8 @@ struct pool_sockets {
 };
 
 /* Opens a socket for libcurl: for CURLOPT_OPENSOCKETFUNCTION. CURL_SOCKET_BAD if that fails. */
-curl_socket_t pool_sockets_open(struct pool_sockets *sockets, const struct curl_sockaddr *address);
+curl_socket_t pool_sockets_open(struct pool_sockets *sockets, struct pool_shard *shard,
+                                const struct curl_sockaddr *address);
 
 /* Closes one that pool_sockets_open() opened: for CURLOPT_CLOSESOCKETFUNCTION. */
 void pool_sockets_close(struct pool_sockets *sockets, curl_socket_t fd);
@@ -84,7 +89,8 @@ struct pool_tcp pool_sockets_ask_tcp(const struct pool_socket *sock);
 void pool_sockets_look_again(struct pool_socket *sock);
 
 /* What libcurl waits for at a socket: for CURLMOPT_SOCKETFUNCTION, with its `what`. */
-void pool_sockets_want(struct pool_sockets *sockets, curl_socket_t fd, int what);
+void pool_sockets_want(struct pool_sockets *sockets, struct pool_shard *shard, curl_socket_t fd,
+                       int what);
 
 /*
  * The socket with this local port and this peer that has no connection yet; NULL if there is none.

@@ -151,7 +151,7 @@ static void send_pings(struct pool *pool)
     pool_upkeep_ping(pool);
     while ((connection = find_unsent_ping(pool))) {
         connection->has_ping = false;
-        pool_drive_socket(pool, connection->sock->fd, CURL_CSELECT_IN);
+        pool_drive_socket(connection->sock, CURL_CSELECT_IN);
     }
 }
 
@@ -169,7 +169,8 @@ static void on_sweep(uv_timer_t *timer)
         send_pings(pool);
     if (pool->unclean > 0)
         pool_upkeep_tidy(pool);
-    if (!pool->all)
+    pool_shard_trim(pool);
+    if (!pool->all && pool->shard_count == 1)
         uv_timer_stop(timer);
 }
 

@@ -97,21 +97,24 @@ static long most_ca_age_s(const struct pool_trust *trust)
 
 /* A connection that was opened before the change may still be given a session, by a ticket that
  * comes late; it is kept for nobody. */
-static bool keeps_sessions(const struct pool_trust *trust, const struct pool_connection *connection)
+static bool keeps_sessions(const struct pool_job *job)
 {
+    const struct pool_connection *connection = job->connection;
+    const struct pool_trust *trust = &job->pool->trust;
     return trust->sessions && connection && !connection->partition && !connection->is_private &&
            connection->trust_number == trust->number;
 }
 
-CURLcode pool_trust_prepare(const struct pool_trust *trust,
-                            const struct pool_connection *connection, CURL *easy)
+CURLcode pool_trust_prepare(const struct pool_job *job)
 {
     /* Without the share, libcurl 8.12 and later keep sessions for the whole multi handle. */
-    bool is_kept = keeps_sessions(trust, connection);
-    CURLcode code = curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, is_kept ? 1L : 0L);
+    bool is_kept = keeps_sessions(job);
+    CURLSH *share = is_kept ? job->pool->trust.sessions->share : NULL;
+    CURLcode code = curl_easy_setopt(job->easy, CURLOPT_SSL_SESSIONID_CACHE, is_kept ? 1L : 0L);
     if (code == CURLE_OK) /* it may have been another connection's before */
-        code = curl_easy_setopt(easy, CURLOPT_SHARE, is_kept ? trust->sessions->share : NULL);
+        code = curl_easy_setopt(job->easy, CURLOPT_SHARE, share);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, most_ca_age_s(trust));
+        code = curl_easy_setopt(job->easy, CURLOPT_CA_CACHE_TIMEOUT,
+                                most_ca_age_s(&job->pool->trust));
     return code;
 }

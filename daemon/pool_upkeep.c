@@ -98,7 +98,7 @@ static CURLcode prepare(struct pool *pool, struct pool_tidier *tidier)
     bool is_known = pool_connection_is_typical(connection);
     CURLcode code = pool_prepare(pool, &tidier->job);
     if (code == CURLE_OK)
-        code = pool_place_job(pool, &tidier->job);
+        code = pool_place_job(&tidier->job);
 #define SET(option, value)                                                                         \
     if (code == CURLE_OK)                                                                          \
     code = curl_easy_setopt(easy, option, value)
@@ -118,12 +118,15 @@ static void tidy(struct pool *pool, struct pool_connection *connection)
     if (!tidier)
         return;
     *tidier = (struct pool_tidier){
-        .job = {.easy = curl_easy_init(), .pool = pool, .on_done = on_tidied},
+        .job = {.easy = curl_easy_init(),
+                .pool = pool,
+                .shard = connection->origin->shard,
+                .on_done = on_tidied},
         .connection = connection,
     };
     connection->tidier = tidier;
     DL_APPEND(pool->tidiers, tidier);
-    if (!tidier->job.easy || prepare(pool, tidier) != CURLE_OK || pool_add(pool, &tidier->job) < 0)
+    if (!tidier->job.easy || prepare(pool, tidier) != CURLE_OK || pool_add(&tidier->job) < 0)
         finish_tidier(pool, tidier);
 }
 
@@ -162,7 +165,7 @@ void pool_upkeep_finish(struct pool *pool)
 {
     struct pool_tidier *tidier, *next;
     DL_FOREACH_SAFE (pool->tidiers, tidier, next) {
-        pool_remove(pool, &tidier->job);
+        pool_remove(&tidier->job);
         finish_tidier(pool, tidier);
     }
 }
@@ -170,16 +173,22 @@ void pool_upkeep_finish(struct pool *pool)
 /* ---- Pings ---------------------------------------------------------------------------------- */
 
 /* The handle has to belong to the multi handle, and must not have a connection of its own yet. */
-void pool_upkeep_ping(struct pool *pool)
+static void ping(struct pool_shard *shard)
 {
     CURL *easy = curl_easy_init();
     if (!easy)
         return;
     if (curl_easy_setopt(easy, CURLOPT_URL, NOWHERE) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_UPKEEP_INTERVAL_MS, PING_INTERVAL_MS) == CURLE_OK &&
-        curl_multi_add_handle(pool->multi, easy) == CURLM_OK) {
+        curl_multi_add_handle(shard->multi, easy) == CURLM_OK) {
         curl_easy_upkeep(easy);
-        curl_multi_remove_handle(pool->multi, easy);
+        curl_multi_remove_handle(shard->multi, easy);
     }
     curl_easy_cleanup(easy);
+}
+
+void pool_upkeep_ping(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->shard_count; i++)
+        ping(pool->shards[i]);
 }

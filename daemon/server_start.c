@@ -38,6 +38,7 @@ static int create_pool(struct server *server)
         .origins = &server->origins,
         .most_sockets = server->descriptors.origins,
         .on_change = dispatch_note_change,
+        .on_turn = dispatch_on_turn,
         .set_terms = transfer_set_terms,
         .ctx = &server->dispatch,
     };

@@ -178,12 +178,12 @@ static void unpause(struct transfer *transfer)
 {
     int still = (transfer->is_receive_paused ? CURLPAUSE_RECV : 0) |
                 (transfer->is_send_paused ? CURLPAUSE_SEND : 0);
-    pool_note_activity(transfer->pool);
+    pool_note_activity(&transfer->job);
     CURLcode code = curl_easy_pause(transfer->job.easy, still);
     /* BAD_FUNCTION_ARGUMENT: it has no connection now, and so nothing to unpause. */
     if (code == CURLE_OK || code == CURLE_BAD_FUNCTION_ARGUMENT)
         return;
-    pool_remove(transfer->pool, &transfer->job);
+    pool_remove(&transfer->job);
     on_job_done(&transfer->job, code);
 }
 
@@ -245,7 +245,7 @@ static CURLcode prepare(struct transfer *transfer, const struct config *config)
 
 static CURLcode apply(struct transfer *transfer, const struct transfer_place *place)
 {
-    CURLcode code = pool_place_job(transfer->pool, &transfer->job);
+    CURLcode code = pool_place_job(&transfer->job);
     if (code == CURLE_OK)
         code = transfer_setup_apply(&transfer->setup, transfer->job.easy, transfer->request,
                                     place->added, place->config);
@@ -261,7 +261,7 @@ static int start(struct transfer *transfer, const struct transfer_place *place, 
         code = prepare(transfer, place->config);
     if (code == CURLE_OK)
         code = apply(transfer, place);
-    if (code == CURLE_OK && pool_add(transfer->pool, &transfer->job) == 0)
+    if (code == CURLE_OK && pool_add(&transfer->job) == 0)
         return 0;
     if (code == CURLE_OK || code == CURLE_OUT_OF_MEMORY)
         wire_why_set(why, "the daemon is out of memory");
@@ -335,7 +335,7 @@ void transfer_destroy(struct transfer *transfer)
     if (!transfer)
         return;
     if (!transfer->is_done)
-        pool_remove(transfer->pool, &transfer->job);
+        pool_remove(&transfer->job);
     bool is_reached = transfer_is_connected(transfer);
     if (!transfer->is_done && transfer->sends == 0 && is_reached && transfer->job.connection)
         pool_connection_note_reached(transfer->job.connection);

@@ -189,7 +189,7 @@ static size_t on_header(char *bytes, size_t unit, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     struct wire_str line = {bytes, unit * count};
-    pool_note_activity(transfer->pool);
+    pool_note_activity(&transfer->job);
     if (transfer->answered_ns == 0)
         transfer->answered_ns = uv_hrtime();
     while (line.length > 0 && strchr("\r\n", line.data[line.length - 1]))
@@ -222,7 +222,7 @@ static size_t on_write(char *bytes, size_t unit, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     size_t length = unit * count;
-    pool_note_activity(transfer->pool);
+    pool_note_activity(&transfer->job);
     int code = transfer->events->on_body(transfer->ctx, (const uint8_t *)bytes, length,
                                          &transfer->stop_why);
     if (code == TRANSFER_REFUSED)
@@ -237,7 +237,7 @@ static size_t on_read(char *buffer, size_t unit, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     size_t length;
-    pool_note_activity(transfer->pool);
+    pool_note_activity(&transfer->job);
     switch (transfer->events->on_read(transfer->ctx, (uint8_t *)buffer, unit * count, &length)) {
     case TRANSFER_READ_SOME:
         transfer->upload_bytes += length;

@@ -334,4 +334,5 @@ def test_the_daemon_says_what_waits(daemon, nginx):
         for stream in streams:
             stream.start_flow()
             stream.finish()
-        assert daemon.stats()["paused_streams"] == daemon.stats()["paused_bytes"] == 0
+        eventually(lambda: daemon.stats()["paused_bytes"] == 0)  # as of the latest look
+        assert daemon.stats()["paused_streams"] == 0
