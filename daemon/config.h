@@ -17,6 +17,9 @@
 /* No fewer than the keys of an origin or of a policy. */
 #define CONFIG_SECTION_KEYS_MOST 20
 
+/* Of [pool] threads: beyond some, what one of them does for all is the bound. */
+#define CONFIG_MOST_THREADS 16
+
 /* One section [origin "https://example.com"]. */
 struct config_origin {
     char *name;                              /* scheme, host and perhaps port, as it was written */
@@ -76,6 +79,7 @@ struct config {
     uint64_t connections_per_origin;
     uint64_t streams_per_connection;
     uint64_t lookups;
+    uint64_t threads;
     uint64_t pool_idle_timeout_ms;
     uint64_t pool_lifetime_ms;
     uint64_t dns_ttl_ms;

@@ -40,6 +40,10 @@ const struct config_key config_keys[] = {
     {"pool", "lookups", CONFIG_COUNT, AT(lookups), "32", 1, 1000,
      "Names that are looked up at a time; each takes a thread. One user gets at most half of them. "
      "One name is looked up once, however many requests wait for it."},
+    {"pool", "threads", CONFIG_COUNT, AT(threads), "1", 1, CONFIG_MOST_THREADS,
+     "Threads that do what libcurl has to do: TLS, HTTP, system calls. Origins are shared out to "
+     "them, so requests to one do not get faster by more; limits hold for all together. Everything "
+     "else is done by the first. More than 1 pays where one processor is not enough."},
     {"pool", "idle_timeout", CONFIG_DURATION, AT(pool_idle_timeout_ms), "55s", 1000, DAY_MS,
      "A connection unused for longer is closed. Below what servers close at: 60s and 75s are "
      "common. Where an origin says (Keep-Alive: timeout=) or shows that it closes earlier, that "
@@ -187,9 +191,9 @@ const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
  * connections were opened by must stay true of them. */
 bool config_key_is_fixed(const struct config_key *key)
 {
-    static const size_t fixed[] = {AT(socket),          AT(core_dumps),  AT(log_buffer_bytes),
-                                   AT(max_connections), AT(max_clients), AT(ca_file),
-                                   AT(proxy_url)};
+    static const size_t fixed[] = {AT(socket),          AT(core_dumps), AT(log_buffer_bytes),
+                                   AT(max_connections), AT(threads),    AT(max_clients),
+                                   AT(ca_file),         AT(proxy_url)};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         if (key->offset == fixed[i])
             return true;

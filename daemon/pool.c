@@ -152,31 +152,44 @@ static void open_handles(struct pool *pool)
     uv_timer_init(pool->loop, &pool->sweep);
     uv_idle_init(pool->loop, &pool->tidy);
     uv_idle_init(pool->loop, &pool->lane_turn);
+    uv_idle_init(pool->loop, &pool->no_wait);
+    uv_check_init(pool->loop, &pool->turn);
     pool->nudge.data = pool->sweep.data = pool->tidy.data = pool->lane_turn.data = pool;
-    pool->handles_open += 4;
-    pool_turn_open(pool);
+    pool->no_wait.data = pool->turn.data = pool;
+    uv_check_start(&pool->turn, pool_turn_on_check);
+    uv_unref((uv_handle_t *)&pool->turn);
+    pool->handles_open += 6;
 }
 
 int pool_create(struct pool **out_pool, const struct pool_setup *setup)
 {
+    const struct config *config = setup->config;
     struct pool *pool = calloc(1, sizeof *pool);
     if (!pool)
         return -ENOMEM;
     *pool = (struct pool){
         .setup = *setup,
         .loop = setup->loop,
-        .config = setup->config,
+        .config = config,
         .stats = setup->stats,
         .most_connections = most_connections(setup),
         .leaves_resets = curl_version_info(CURLVERSION_NOW)->version_num < 0x080f00,
         .sockets = {.loop = setup->loop, .events = &sockets_events, .ctx = pool},
     };
-    if (pool_trust_init(&pool->trust) < 0 || !pool_shard_add(pool)) {
+    int result = pool_turn_open(pool);
+    if (result == 0)
+        result = pool_trust_init(&pool->trust);
+    if (result == 0 && !pool_shard_add(pool))
+        result = -EIO;
+    if (result < 0) {
         pool_trust_finish(&pool->trust);
+        pool_turn_close(pool);
         free(pool);
-        return -EIO;
+        return result;
     }
     open_handles(pool);
+    while (pool->shard_count < config->threads && pool_shard_add(pool))
+        ; /* without memory there are fewer */
     *out_pool = pool;
     return 0;
 }
@@ -195,6 +208,7 @@ void pool_close(struct pool *pool, void (*on_closed)(void *ctx), void *ctx)
     for (size_t i = 0; i < pool->shard_count; i++)
         pool_shard_close(pool->shards[i]);
     pool_trust_finish(&pool->trust);
+    pool_turn_close(pool);
     uv_close((uv_handle_t *)&pool->nudge, on_handle_closed);
     uv_close((uv_handle_t *)&pool->sweep, on_handle_closed);
     uv_close((uv_handle_t *)&pool->tidy, on_handle_closed);

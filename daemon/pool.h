@@ -11,7 +11,8 @@
  * no other. A job whose connection turns out to be of no use asks for a new socket, and is refused
  * it: libcurl opens nothing and sends nothing again of its own accord.
  *
- * No globals: several pools may stand side by side. All calls from the loop's thread.
+ * No globals: several pools may stand side by side. All calls from the loop's thread, or from
+ * inside libcurl where it says so.
  */
 #pragma once
 
@@ -200,6 +201,14 @@ int pool_add(struct pool_job *job);
 
 /* Takes a job out that has not been done: its connection is closed if it cannot be used again. */
 void pool_remove(struct pool_job *job);
+
+/*
+ * Around all that libcurl calls back: with [pool] threads, several of them may be in libcurl at a
+ * time, and one between these, while nothing else of the daemon runs. So what is called from inside
+ * libcurl need not care on which thread it is. They nest.
+ */
+void pool_callback_begin(struct pool *pool);
+void pool_callback_end(struct pool *pool);
 
 /* Something was done for a job, or is to be done: libcurl's wish to be called at once is meant. */
 void pool_note_activity(struct pool_job *job);

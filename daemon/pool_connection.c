@@ -138,9 +138,7 @@ struct pool_connection *pool_connection_create(struct pool *pool, const struct p
         .asked_ns = now,
         .streams = 1,
     };
-    if (!connection->origin->shard)
-        connection->origin->shard = pool_shard_choose(pool);
-    connection->origin->shard->connections++;
+    pool_shard_join(pool, connection->origin);
     DL_APPEND(pool->all, connection);
     DL_PREPEND2(connection->origin->connections, connection, origin_prev, origin_next);
     pool->count++;
@@ -160,11 +158,9 @@ static void destroy(struct pool *pool, struct pool_connection *connection)
     pool_nudge_leave(pool, connection);
     pool_upkeep_forget(connection);
     pool_connection_set_clean(pool, connection);
-    origin->shard->connections--;
     DL_DELETE(pool->all, connection);
     DL_DELETE2(origin->connections, connection, origin_prev, origin_next); // NOLINT: it is in it
-    if (!origin->connections)
-        origin->shard = NULL;
+    pool_shard_leave(origin);
     free(connection->terms);
     free(connection->partition);
     free(connection);

@@ -1,6 +1,8 @@
 /* What the files of pool share: the pool itself. */
 #pragma once
 
+#include <pthread.h>
+
 #include "pool.h"
 #include "pool_connection.h"
 #include "pool_socket.h"
@@ -15,18 +17,22 @@ struct pool_trust {
     uint64_t since_ns; /* when it last was */
 };
 
-#define POOL_MOST_SHARDS 16
+/* At least one for each thread. */
+#define POOL_MOST_SHARDS CONFIG_MOST_THREADS
 
 /* See pool_shard.c. */
 struct pool_shard {
     struct pool *pool;
     CURLM *multi;
+    size_t origins;     /* that have connections here */
     size_t connections; /* records of them */
     size_t jobs;        /* that were added, and are in the multi handle */
     uv_timer_t timer;
     bool is_due;                /* libcurl wants to be called without delay */
     unsigned idle_turns;        /* how often it was since anything happened */
     struct pool_socket *ready;  /* to be looked at in this turn */
+    size_t ready_cost;          /* of that, about, in looks at a socket */
+    size_t due_cost;            /* of what is due */
     uint64_t shaken_in_turn_ns; /* spent on handshakes */
 };
 
@@ -37,6 +43,11 @@ struct pool {
     struct stats *stats;
     struct pool_shard *shards[POOL_MOST_SHARDS];
     size_t shard_count;
+    struct pool_shard *busy[POOL_MOST_SHARDS]; /* those that are driven now */
+    size_t busy_count;
+    struct crew *crew;    /* who helps with that; NULL: nobody */
+    bool is_parallel;     /* several threads may be in libcurl now */
+    pthread_mutex_t gate; /* then it is held by the one that is in a callback */
     struct pool_trust trust;
     uv_check_t turn;
     uv_idle_t no_wait; /* some shard is due */
@@ -86,8 +97,10 @@ void pool_on_handle_closed(struct pool *pool);
 
 /* Makes another. False without memory, or if libcurl refuses. */
 bool pool_shard_add(struct pool *pool);
-/* For an origin that has no connection. */
-struct pool_shard *pool_shard_choose(struct pool *pool);
+/* A connection of the origin is a new one: to the origin's shard, which is chosen for its first. */
+void pool_shard_join(struct pool *pool, struct origin *origin);
+/* It is gone. */
+void pool_shard_leave(struct origin *origin);
 /* Closes those beyond the first in which nothing is. */
 void pool_shard_trim(struct pool *pool);
 void pool_shard_update_limits(struct pool_shard *shard);
@@ -102,7 +115,11 @@ void pool_shard_finish_jobs(struct pool_shard *shard);
 
 /* ---- pool_turn.c ---------------------------------------------------------------------------- */
 
-void pool_turn_open(struct pool *pool);
+/* 0, or a negative errno where there are no threads to be had. */
+int pool_turn_open(struct pool *pool);
+void pool_turn_close(struct pool *pool);
+/* The loop knows what is ready. */
+void pool_turn_on_check(uv_check_t *check);
 /* Some shard is due. */
 void pool_turn_wake(struct pool *pool);
 /* The socket is ready for this: it is looked at before the turn is over. */

@@ -51,11 +51,9 @@ static bool may_reach(const struct pool_job *job, const struct sockaddr *address
 
 /* The opener gets one socket for each address that is tried. None is opened before the system would
  * refuse: without a descriptor, clients could not be accepted either. */
-static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+static curl_socket_t open_socket(struct pool_job *job, const struct curl_sockaddr *address)
 {
-    struct pool_job *job = ctx;
     struct pool *pool = job->pool;
-    (void)purpose;
     if (!is_opener(job)) {
         note_refusal(job);
         return CURL_SOCKET_BAD;
@@ -77,13 +75,20 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
     return fd;
 }
 
-/* A name is about to be looked up. Who is not there to open a connection would only want it for a
- * socket that it does not get. */
-static int on_look_up(void *resolver_state, void *reserved, void *ctx)
+static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct pool_job *job = ctx;
-    (void)resolver_state;
-    (void)reserved;
+    (void)purpose;
+    pool_callback_begin(job->pool);
+    curl_socket_t fd = open_socket(job, address);
+    pool_callback_end(job->pool);
+    return fd;
+}
+
+/* A name is about to be looked up. Who is not there to open a connection would only want it for a
+ * socket that it does not get. Not 0: then it is not. */
+static int begin_look_up(struct pool_job *job)
+{
     if (!is_opener(job)) {
         note_refusal(job);
         return 1;
@@ -95,11 +100,24 @@ static int on_look_up(void *resolver_state, void *reserved, void *ctx)
     return 0;
 }
 
+static int on_look_up(void *resolver_state, void *reserved, void *ctx)
+{
+    struct pool_job *job = ctx;
+    (void)resolver_state;
+    (void)reserved;
+    pool_callback_begin(job->pool);
+    int result = begin_look_up(job);
+    pool_callback_end(job->pool);
+    return result;
+}
+
 static int on_close_socket(void *ctx, curl_socket_t fd)
 {
     struct pool *pool = ctx;
+    pool_callback_begin(pool);
     pool_sockets_close(&pool->sockets, fd);
     pool->sockets_open--;
+    pool_callback_end(pool);
     return 0;
 }
 
@@ -153,6 +171,7 @@ int pool_add(struct pool_job *job)
     if (curl_multi_add_handle(job->shard->multi, job->easy) != CURLM_OK)
         return -EIO;
     job->shard->jobs++;
+    job->shard->due_cost++;
     return 0;
 }
 

@@ -9,7 +9,8 @@
 
 #include <stdlib.h>
 
-/* Connections; where each shard has as many, another is made. */
+/* Connections; where each shard has as many, another is made. One walk through so many costs some
+ * two percent of a request. */
 #define FULL_SHARD 64
 
 /* ---- libcurl's callbacks: nothing of libcurl may be called from here ------------------------ */
@@ -20,7 +21,9 @@ static int on_socket_interest(CURL *easy, curl_socket_t fd, int what, void *ctx,
     struct pool_shard *shard = ctx;
     (void)easy;
     (void)unused;
+    pool_callback_begin(shard->pool);
     pool_sockets_want(&shard->pool->sockets, shard, fd, what);
+    pool_callback_end(shard->pool);
     return 0;
 }
 
@@ -45,10 +48,8 @@ static void on_timer(uv_timer_t *timer)
  * libcurl asks for as long as one transfer of a connection brings bytes for another: no socket
  * would be looked at meanwhile.
  */
-static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
+static void set_timer(struct pool_shard *shard, long timeout_ms)
 {
-    struct pool_shard *shard = ctx;
-    (void)multi;
     uv_timer_stop(&shard->timer);
     shard->is_due = timeout_ms == 0 && shard->idle_turns < MOST_IDLE_TURNS;
     if (shard->is_due) {
@@ -58,6 +59,15 @@ static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
         uv_update_time(shard->pool->loop); /* the timer counts from the loop's idea of now */
         uv_timer_start(&shard->timer, on_timer, delay_ms, 0);
     }
+}
+
+static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
+{
+    struct pool_shard *shard = ctx;
+    (void)multi;
+    pool_callback_begin(shard->pool);
+    set_timer(shard, timeout_ms);
+    pool_callback_end(shard->pool);
     return 0;
 }
 
@@ -162,17 +172,27 @@ bool pool_shard_add(struct pool *pool)
     return shard;
 }
 
+/* ---- Who is in which ------------------------------------------------------------------------ */
+
+/* An origin is busy with few connections if they speak HTTP/2, so each counts as so many more. */
+#define ORIGIN_LOAD 16
+
+static size_t load_of(const struct pool_shard *shard)
+{
+    return shard->connections + ORIGIN_LOAD * shard->origins;
+}
+
 static struct pool_shard *find_emptiest(const struct pool *pool)
 {
     struct pool_shard *emptiest = pool->shards[0];
     for (size_t i = 1; i < pool->shard_count; i++) {
-        if (pool->shards[i]->connections < emptiest->connections)
+        if (load_of(pool->shards[i]) < load_of(emptiest))
             emptiest = pool->shards[i];
     }
     return emptiest;
 }
 
-struct pool_shard *pool_shard_choose(struct pool *pool)
+static struct pool_shard *choose(struct pool *pool)
 {
     struct pool_shard *shard = find_emptiest(pool);
     if (shard->connections >= FULL_SHARD && pool->shard_count < POOL_MOST_SHARDS &&
@@ -180,6 +200,26 @@ struct pool_shard *pool_shard_choose(struct pool *pool)
         shard = pool->shards[pool->shard_count - 1];
     return shard;
 }
+
+void pool_shard_join(struct pool *pool, struct origin *origin)
+{
+    if (!origin->connections) {
+        origin->shard = choose(pool);
+        origin->shard->origins++;
+    }
+    origin->shard->connections++;
+}
+
+void pool_shard_leave(struct origin *origin)
+{
+    origin->shard->connections--;
+    if (origin->connections)
+        return;
+    origin->shard->origins--;
+    origin->shard = NULL;
+}
+
+/* ---- Its end -------------------------------------------------------------------------------- */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -198,7 +238,7 @@ void pool_shard_close(struct pool_shard *shard)
 
 void pool_shard_trim(struct pool *pool)
 {
-    for (size_t i = pool->shard_count; i-- > 1;) {
+    for (size_t i = pool->shard_count; i-- > pool->config->threads;) {
         struct pool_shard *shard = pool->shards[i];
         if (shard->connections > 0 || shard->jobs > 0)
             continue;

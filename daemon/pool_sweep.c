@@ -170,7 +170,7 @@ static void on_sweep(uv_timer_t *timer)
     if (pool->unclean > 0)
         pool_upkeep_tidy(pool);
     pool_shard_trim(pool);
-    if (!pool->all && pool->shard_count == 1)
+    if (!pool->all && pool->shard_count <= pool->config->threads)
         uv_timer_stop(timer);
 }
 

@@ -16,22 +16,57 @@
 /* Sessions that transfers still use which began before a change: they cannot be freed earlier. */
 struct pool_sessions {
     CURLSH *share;
+    pthread_mutex_t locks[CURL_LOCK_DATA_LAST];
     struct pool_sessions *next;
 };
 
 /* ---- Sessions ------------------------------------------------------------------------------- */
+
+/* All shards share them, and may be at work at the same time. Nothing else is called with one held.
+ */
+static void on_lock(CURL *easy, curl_lock_data data, curl_lock_access access, void *ctx)
+{
+    struct pool_sessions *sessions = ctx;
+    (void)easy;
+    (void)access;
+    pthread_mutex_lock(&sessions->locks[data]);
+}
+
+static void on_unlock(CURL *easy, curl_lock_data data, void *ctx)
+{
+    struct pool_sessions *sessions = ctx;
+    (void)easy;
+    pthread_mutex_unlock(&sessions->locks[data]);
+}
+
+static bool set_up_share(struct pool_sessions *sessions)
+{
+    CURLSH *share = sessions->share = curl_share_init();
+    return share &&
+           curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK &&
+           curl_share_setopt(share, CURLSHOPT_LOCKFUNC, on_lock) == CURLSHE_OK &&
+           curl_share_setopt(share, CURLSHOPT_UNLOCKFUNC, on_unlock) == CURLSHE_OK &&
+           curl_share_setopt(share, CURLSHOPT_USERDATA, sessions) == CURLSHE_OK;
+}
+
+static void free_sessions(struct pool_sessions *sessions)
+{
+    for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++)
+        pthread_mutex_destroy(&sessions->locks[i]);
+    free(sessions);
+}
 
 static struct pool_sessions *create_sessions(void)
 {
     struct pool_sessions *sessions = calloc(1, sizeof *sessions);
     if (!sessions)
         return NULL;
-    sessions->share = curl_share_init();
-    if (sessions->share && curl_share_setopt(sessions->share, CURLSHOPT_SHARE,
-                                             CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK)
+    for (size_t i = 0; i < CURL_LOCK_DATA_LAST; i++)
+        pthread_mutex_init(&sessions->locks[i], NULL);
+    if (set_up_share(sessions))
         return sessions;
     curl_share_cleanup(sessions->share);
-    free(sessions);
+    free_sessions(sessions);
     return NULL;
 }
 
@@ -42,7 +77,7 @@ static void free_unused(struct pool_trust *trust)
         struct pool_sessions *sessions = *at;
         if (curl_share_cleanup(sessions->share) == CURLSHE_OK) {
             *at = sessions->next;
-            free(sessions);
+            free_sessions(sessions);
         } else {
             at = &sessions->next;
         }

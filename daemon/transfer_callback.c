@@ -14,13 +14,9 @@
 
 /* Once: what libcurl wants to send again gets no socket, and what is to be sent again is sent by
  * whoever made the transfer. */
-static int on_prerequest(void *ctx, char *remote_ip, char *local_ip, int remote_port,
-                         int local_port)
+static int begin_to_send(struct transfer *transfer, const struct pool_path *path)
 {
-    struct transfer *transfer = ctx;
-    struct pool_path path = {remote_ip, remote_port, local_port};
-    (void)local_ip;
-    if (transfer->sends > 0 || pool_connection_use(&transfer->job, &path, &transfer->is_reused) < 0)
+    if (transfer->sends > 0 || pool_connection_use(&transfer->job, path, &transfer->is_reused) < 0)
         return CURL_PREREQFUNC_ABORT;
     transfer->sent_ns = uv_hrtime();
     if (!transfer->is_reused)
@@ -29,6 +25,18 @@ static int on_prerequest(void *ctx, char *remote_ip, char *local_ip, int remote_
     transfer->sends++;
     transfer->events->on_sent(transfer->ctx);
     return CURL_PREREQFUNC_OK;
+}
+
+static int on_prerequest(void *ctx, char *remote_ip, char *local_ip, int remote_port,
+                         int local_port)
+{
+    struct transfer *transfer = ctx;
+    struct pool_path path = {remote_ip, remote_port, local_port};
+    (void)local_ip;
+    pool_callback_begin(transfer->pool);
+    int result = begin_to_send(transfer, &path);
+    pool_callback_end(transfer->pool);
+    return result;
 }
 
 static const char *version_name(struct wire_str line)
@@ -173,6 +181,11 @@ static int add_trailer_line(struct transfer *transfer, struct wire_str line)
 /* 0, or a negative errno that ends the transfer. */
 static int take_line(struct transfer *transfer, struct wire_str line)
 {
+    pool_note_activity(&transfer->job);
+    if (transfer->answered_ns == 0)
+        transfer->answered_ns = uv_hrtime();
+    while (line.length > 0 && strchr("\r\n", line.data[line.length - 1]))
+        line.length--;
     if (transfer->has_head)
         return add_trailer_line(transfer, line);
     if (line.length >= 5 && memcmp(line.data, "HTTP/", 5) == 0)
@@ -189,12 +202,10 @@ static size_t on_header(char *bytes, size_t unit, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     struct wire_str line = {bytes, unit * count};
-    pool_note_activity(&transfer->job);
-    if (transfer->answered_ns == 0)
-        transfer->answered_ns = uv_hrtime();
-    while (line.length > 0 && strchr("\r\n", line.data[line.length - 1]))
-        line.length--;
-    return take_line(transfer, line) == 0 ? unit * count : 0;
+    pool_callback_begin(transfer->pool);
+    int result = take_line(transfer, line);
+    pool_callback_end(transfer->pool);
+    return result == 0 ? unit * count : 0;
 }
 
 /*
@@ -218,13 +229,10 @@ static size_t refuse(struct transfer *transfer)
  * and while bytes are pending, 8.14 asks to be called again at once, for ever. What the origin was
  * granted before the refusal, libcurl keeps.
  */
-static size_t on_write(char *bytes, size_t unit, size_t count, void *ctx)
+static size_t take_bytes(struct transfer *transfer, const uint8_t *bytes, size_t length)
 {
-    struct transfer *transfer = ctx;
-    size_t length = unit * count;
     pool_note_activity(&transfer->job);
-    int code = transfer->events->on_body(transfer->ctx, (const uint8_t *)bytes, length,
-                                         &transfer->stop_why);
+    int code = transfer->events->on_body(transfer->ctx, bytes, length, &transfer->stop_why);
     if (code == TRANSFER_REFUSED)
         return refuse(transfer);
     transfer->body_bytes += length;
@@ -233,12 +241,20 @@ static size_t on_write(char *bytes, size_t unit, size_t count, void *ctx)
     return code == 0 && !transfer->is_enough ? length : CURL_WRITEFUNC_ERROR;
 }
 
-static size_t on_read(char *buffer, size_t unit, size_t count, void *ctx)
+static size_t on_write(char *bytes, size_t unit, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
+    pool_callback_begin(transfer->pool);
+    size_t taken = take_bytes(transfer, (const uint8_t *)bytes, unit * count);
+    pool_callback_end(transfer->pool);
+    return taken;
+}
+
+static size_t give_bytes(struct transfer *transfer, uint8_t *buffer, size_t size)
+{
     size_t length;
     pool_note_activity(&transfer->job);
-    switch (transfer->events->on_read(transfer->ctx, (uint8_t *)buffer, unit * count, &length)) {
+    switch (transfer->events->on_read(transfer->ctx, buffer, size, &length)) {
     case TRANSFER_READ_SOME:
         transfer->upload_bytes += length;
         transfer->has_sent_all = transfer->upload_bytes == transfer->request->upload_size;
@@ -252,6 +268,15 @@ static size_t on_read(char *buffer, size_t unit, size_t count, void *ctx)
     }
     transfer->has_sent_all = true;
     return 0;
+}
+
+static size_t on_read(char *buffer, size_t unit, size_t count, void *ctx)
+{
+    struct transfer *transfer = ctx;
+    pool_callback_begin(transfer->pool);
+    size_t given = give_bytes(transfer, (uint8_t *)buffer, unit * count);
+    pool_callback_end(transfer->pool);
+    return given;
 }
 
 CURLcode transfer_set_callbacks(struct transfer *transfer)

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # A line is a floor; a room is all files that begin with its name: "pool" is pool.[ch] and
 # pool_*.[ch]. Rooms of one floor do not know each other.
 floors='
-log nearest stats url url_rule network field_list loop_meter console socket_path framer byte_queue stall memory_keeper admission histogram idle_limit breaker retry_budget request_limit request_field
+log nearest stats url url_rule network field_list loop_meter console socket_path framer byte_queue stall memory_keeper crew admission histogram idle_limit breaker retry_budget request_limit request_field
 config offence access listener conn origin supervisor
 policy credential
 request descriptors

@@ -12,7 +12,7 @@ import pytest
 from support import daemon as daemons
 from support.calm import calm
 from support.client import Client, Refused
-from support.daemon import BUILD, environment, write_config
+from support.daemon import BUILD, environment, with_defaults, write_config
 from support.origin import RawOrigin, response, serve
 from support.timing import eventually
 from support.users import NOBODY, client_of, needs_root, open_to_all
@@ -24,8 +24,7 @@ def rewrite(daemon, /, **sections):
     text = daemon.config.read_text()
     authority = re.search(r"^ca_file = (.*)$", text, re.M)[1]
     sections.setdefault("tls", {}).setdefault("ca_file", authority)
-    sections["daemon"] = {"log_buffer": "4MiB", **sections.get("daemon", {})}
-    write_config(daemon.config, sections)
+    write_config(daemon.config, with_defaults(sections))
 
 
 def reload(daemon, /, **sections):

@@ -29,6 +29,7 @@ from .timing import SANITIZED, eventually, scaled
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("FETCHPOOL_BUILD", "build/release")
 FETCHPOOLD = BUILD / "fetchpoold"
+THREADS = os.environ.get("FETCHPOOL_THREADS", "1")  # of every daemon whose test does not say
 FETCHPOOL = BUILD / "fetchpool"
 
 WARNING = 4  # priorities of syslog(3): this and lower are what an administrator should see
@@ -92,6 +93,15 @@ def hand_over(listener):
     return ["bash", "-c", f'exec 3<&{number}{aside}; LISTEN_PID=$$ exec "$@"', "bash"]
 
 
+def with_defaults(sections):
+    """What holds for every daemon here whose test does not say otherwise."""
+    # A line for each of thousands of requests at a time is more than the reader below takes.
+    whole = {**sections, "daemon": {"log_buffer": "4MiB", **sections.get("daemon", {})}}
+    if THREADS != "1":
+        whole["pool"] = {"threads": THREADS, **sections.get("pool", {})}
+    return whole
+
+
 class Daemon:
     def __init__(self, config=None, arguments=(), path=None, log_level="debug", directory=None,
                  wrapper=(), more_environment=None, listener=None, binary=FETCHPOOLD):
@@ -109,10 +119,7 @@ class Daemon:
 
     def _start(self, config, arguments, path, log_level, wrapper, more_environment, listener):
         self.path = pathlib.Path(path) if path else self.directory / "s"
-        # A line for each of thousands of requests at a time is more than the reader below takes.
-        sections = {"daemon": {"log_buffer": "4MiB"}, **(config or {})}
-        sections["daemon"] = {"log_buffer": "4MiB", **sections["daemon"]}
-        self.config = write_config(self.directory / "fetchpool.conf", sections)
+        self.config = write_config(self.directory / "fetchpool.conf", with_defaults(config or {}))
         self.clients = []
         self.lines = []
         self.news = threading.Condition()
