@@ -72,6 +72,17 @@ tidy() {
         xargs -P "$jobs" -n 8 clang-tidy -p build/asan --quiet 2>/dev/null
 }
 
+# Counted, not timed: the same on a machine that is busy.
+instructions() {
+    FETCHPOOL_BUILD=build/release PYTHONDONTWRITEBYTECODE=1 tests/bench/instructions --check
+}
+
+# The tree beside what it was committed on; and that measuring two revisions works at all.
+compare() {
+    git rev-parse --quiet --verify HEAD >/dev/null 2>&1 || { echo 'not compared: no git repository' && return; }
+    PYTHONDONTWRITEBYTECODE=1 tests/bench/compare.sh --instructions HEAD
+}
+
 examples() {
     tests/support/examples.sh
 }
@@ -80,6 +91,8 @@ check 'needed packages' tests/setup.sh build demo test || exit 1
 if check 'build: release' build release; then
     check 'unit tests: release' unit_tests release
     check 'examples' examples
+    check 'instructions of a request' instructions
+    check 'instructions of a request beside HEAD' compare
     check 'integration tests: release' integration_twice release 0 "$@"
     check "httpx's own tests" tests/support/httpx_suite.sh build/release
 fi

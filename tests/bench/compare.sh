@@ -2,15 +2,18 @@
 # Two revisions of the daemon, built and measured beside each other, so that a regression is seen
 # before it lands.
 #
-#   tests/bench/compare.sh OLD [NEW] [ROUNDS]      such as main, HEAD~3, a tag; NEW: the working tree
+#   tests/bench/compare.sh [--instructions] OLD [NEW] [ROUNDS]
 #
-# Says for each: instructions of a request (tests/bench/instructions, the same in each run), processor
-# time of a request (tests/bench/pair, interleaved rounds). Exit code 1: the instructions grew by more
-# than 5 %.
+# OLD and NEW are revisions such as main, HEAD~3, a tag; without NEW, the working tree. Says for each:
+# instructions of a request (tests/bench/instructions, the same in each run, also on a busy machine),
+# and, without --instructions, processor time of a request (tests/bench/pair, interleaved rounds). Exit
+# code 1: the instructions grew by more than 5 %.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+only_instructions=
+[ "${1:-}" != --instructions ] || { only_instructions=yes && shift; }
 [ $# -ge 1 ] && [ $# -le 3 ] || {
     sed -n "2,10s/^# \{0,1\}//p" "$0" >&2
     exit 2
@@ -60,5 +63,6 @@ for version, ratio in ratios.items():
     print(f"{version:10} {old[version]:9,} -> {new[version]:9,} instructions a request, {ratio:.3f}")
 sys.exit(any(ratio > 1.05 for ratio in ratios.values()))
 END
-"$here/pair" "$work/old/build/fetchpoold" "$work/new/build/fetchpoold" --rounds "$rounds"
+[ -n "$only_instructions" ] ||
+    "$here/pair" "$work/old/build/fetchpoold" "$work/new/build/fetchpoold" --rounds "$rounds"
 exit $failed
