@@ -7,21 +7,25 @@ that works, and connections to the origin that stay open.
         peers["HAProxy"].http                       the protocols that it speaks to origins
         peers["HAProxy"].command(clients, http)     what a load generator is told (shared/load.py)
 
-Clients reach fetchpoold over its Unix socket, zurl over ZeroMQ, the others over HTTP/1.1 in the
-clear on loopback; all of them verify the origin's certificate, but for zurl, which cannot be given
-a CA. nginx and squid do not speak HTTP/2 to origins.
+Clients reach fetchpoold and the floor over a Unix socket, zurl over ZeroMQ, the others over HTTP/1.1
+in the clear on loopback; all of them verify the origin's certificate, but for zurl, which cannot be
+given a CA. nginx and squid do not speak HTTP/2 to origins. The floor has a process for each protocol,
+of which one works at a time.
 """
 
 import contextlib
 import os
 import pathlib
 import pwd
+import socket
 import subprocess
 
 from support.daemon import FETCHPOOLD, Daemon
 from support.nginx import NginxProcess
 from support.ports import accepts, free_port
 from support.timing import eventually
+
+from .load import FLOOR
 
 PROXY = """
     access_log off;
@@ -107,6 +111,11 @@ timeout=600
 in_hwm=10000
 out_hwm=10000
 """
+
+
+def accepts_unix(path):
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 class Peer:
@@ -214,7 +223,39 @@ class Zurl(Peer):
         return ["zurl", f"ipc://{self.directory}/requests"], [self.origin.url(http, target)]
 
 
-KINDS = {"fetchpoold": Fetchpoold, "nginx": Nginx, "HAProxy": HAProxy, "squid": Squid, "zurl": Zurl}
+class Served(Peer):
+    """The floor's loop behind a Unix socket, for one protocol."""
+
+    def __init__(self, directory, origin, http):
+        self.directory, self.path = directory, directory / "s"
+        directory.mkdir()
+        self.start([FLOOR, http, origin.ca, self.path, origin.url(http)],
+                   lambda: accepts_unix(self.path))
+
+
+class FloorWithClients(Peer):
+    """Its requests are all for one URL of the origin, whatever a client says (floor_clients.h)."""
+
+    def __init__(self, directory, origin):
+        self.served = {}
+        with contextlib.ExitStack() as stack:
+            for http in self.http:
+                self.served[http] = Served(directory / http, origin, http)
+                stack.callback(self.served[http].stop)
+            self.stop = stack.pop_all().close
+
+    @property
+    def pids(self):
+        return [pid for each in self.served.values() for pid in each.pids]
+
+    def command(self, http, target="/"):
+        return ["fetchpool", self.served[http].path], [target]
+
+
+FLOOR_WITH_CLIENTS = "floor with clients"
+
+KINDS = {"fetchpoold": Fetchpoold, "nginx": Nginx, "HAProxy": HAProxy, "squid": Squid, "zurl": Zurl,
+         FLOOR_WITH_CLIENTS: FloorWithClients}
 
 
 class Peers(dict):
@@ -222,7 +263,7 @@ class Peers(dict):
         super().__init__()
         with contextlib.ExitStack() as stack:
             for name in names:
-                place = pathlib.Path(directory) / name
+                place = pathlib.Path(directory) / name.replace(" ", "-")
                 place.mkdir()
                 self[name] = KINDS[name](place, origin)
                 stack.callback(self[name].stop)
