@@ -5,7 +5,7 @@
 #
 #   tests/bench/run.sh [--quick] [NAME...]      such as cpu latency
 #
-# Takes some 25 minutes, quick 4, on a machine that should have nothing else to do meanwhile. As
+# Takes some 30 minutes, quick 5, on a machine that should have nothing else to do meanwhile. As
 # root with a network between, too: see README.md.
 set -eu
 
@@ -18,10 +18,10 @@ usage() {
 
 quick=
 [ "${1:-}" != --quick ] || { quick=--quick && shift; }
-[ $# -gt 0 ] || set -- cpu latency oneshot httpx bulk scale restart
+[ $# -gt 0 ] || set -- cpu latency oneshot httpx bulk scale threads restart
 for name in "$@"; do
     case $name in
-    cpu | latency | oneshot | httpx | bulk | scale | restart) ;;
+    cpu | latency | oneshot | httpx | bulk | scale | threads | restart) ;;
     *) usage ;;
     esac
 done

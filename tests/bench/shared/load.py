@@ -3,6 +3,7 @@ The programs that send requests, and what they say: requests, seconds, cpu_us (p
 each request), p50_us, p99_us.
 
     run_load(stage, peer, http, clients, seconds)    a load on a peer (shared/peers.py), at its cost
+    run_anywhere(peer, clients, seconds, urls)       a load on a fetchpoold, wherever the kernel places it
     run_floor(stage, http, at_once, seconds)         the same requests by the leanest libcurl loop
     run_direct(stage, http, requests)                by h2load, one at a time: latencies only
 
@@ -70,6 +71,11 @@ def run_load(stage, peer, http, clients, seconds, target="/", urls=None):
     pids = [word for pid in peer.pids for word in ("-p", pid)]
     return json.loads(run([*program, *pids, *where, clients, warm_up_ms(clients),
                            round(seconds * 1000), *(urls or targets)], others(clients), clients))
+
+
+def run_anywhere(peer, clients, seconds, urls):
+    return json.loads(run([LOAD, "-p", peer.pids[0], "fetchpool", peer.path, clients,
+                           warm_up_ms(clients), round(seconds * 1000), *urls], CPUS, clients))
 
 
 def run_floor(stage, http, at_once, seconds):

@@ -7,6 +7,8 @@ The origin of the measurements: one nginx process, as lean as it can be.
     origin.url("2", "/only/2")                  a 505 for another protocol
     BenchOrigin(directory, address=line.FAR, namespace=line.far)
     BenchOrigin(directory, more=1000)           origin.more["2"]: so many more ports
+    BenchOrigin(directory, once=16)             origin.once: ports whose connections end with the
+                                                first answer, and resume no TLS session
     origin.url("2", "/", port)
 """
 
@@ -44,6 +46,7 @@ CONFIG = """
         location /files/ {{ root {directory}; }}
         location /put/ {{ root {directory}; dav_methods PUT; }}
     }}
+{once}
     server {{
         listen 127.0.0.1:{status};
         location / {{ stub_status; }}
@@ -51,9 +54,24 @@ CONFIG = """
 }}
 """
 
+# "close" is said of every answer.
+ONCE = """
+    server {{
+{listens}
+        keepalive_timeout 0;
+        ssl_session_cache off;
+        ssl_session_tickets off;
+        location / {{ return 200 "hello\\n"; }}
+    }}
+"""
+
+
+def listen(address, port, http):
+    return f"        listen {address}:{port} ssl{' http2' if http == '2' else ''} backlog=4096;"
+
 
 class BenchOrigin(NginxProcess):
-    def __init__(self, directory, address="127.0.0.1", namespace=None, more=0):
+    def __init__(self, directory, address="127.0.0.1", namespace=None, more=0, once=0):
         self.directory = pathlib.Path(directory)
         self.address = address
         self.files = self.directory / "files"
@@ -64,14 +82,17 @@ class BenchOrigin(NginxProcess):
         leaf = self.authority.sign("origin", names)
         self.ports = {"1.1": free_port(), "2": free_port(), "plain": free_port()}
         self.more = {http: [free_port() for _ in range(more)] for http in ("1.1", "2")}
-        listens = [f"        listen {address}:{port} ssl{' http2' if http == '2' else ''};"
-                   for http, ports in self.more.items() for port in ports]
+        self.once = [free_port() for _ in range(once)]
+        more_listens = [listen(address, port, http) for http, ports in self.more.items()
+                        for port in ports]
+        once_listens = [listen(address, port, "1.1") for port in self.once]
         self.status = free_port()
         self.namespace = namespace
         with self.inside():
             self.launch(CONFIG, self.status, leaf=leaf, address=address, h1=self.ports["1.1"],
                         h2=self.ports["2"], plain=self.ports["plain"], status=self.status,
-                        more="\n".join(listens))
+                        more="\n".join(more_listens),
+                        once=ONCE.format(listens="\n".join(once_listens)) if once else "")
 
     def __enter__(self):
         return self
