@@ -64,7 +64,6 @@ all processes of a host.
 This package contains the header, the static library, files for pkg-config and
 CMake, and manual pages.")
 
-set(CPACK_DEBIAN_FETCHPOOL_PACKAGE_DEPENDS "libfetchpool0 (= ${FETCHPOOL_DEBIAN_VERSION})")
 set(CPACK_DEBIAN_FETCHPOOL_PACKAGE_RECOMMENDS fetchpoold)
 set(CPACK_DEBIAN_FETCHPOOL_PACKAGE_SECTION net)
 set(CPACK_COMPONENT_FETCHPOOL_DESCRIPTION "shared pool of HTTP connections, command

@@ -62,6 +62,11 @@ integration_twice() {
     printf '%s\n' "$unsteady" | sed 's/^/         passed the second time only: /' >>"$report"
 }
 
+# Every daemon whose test does not say otherwise has [pool] threads = 2.
+two_threads() {
+    FETCHPOOL_THREADS=2 "$@"
+}
+
 layout() {
     find daemon client-lib include tests -name '*.[ch]' -o -name '*.cc' |
         xargs clang-format --dry-run -Werror
@@ -98,7 +103,7 @@ if check 'build: release' build release; then
 fi
 if check 'build: asan' build asan; then
     check 'unit tests: asan' unit_tests asan
-    check 'integration tests: asan' integration_twice asan 1 -m 'not long' "$@"
+    check 'integration tests: asan, two threads' two_threads integration_twice asan 1 -m 'not long' "$@"
 fi
 check 'installation' tests/support/install.sh
 check 'units' tests/support/units.sh

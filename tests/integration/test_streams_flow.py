@@ -334,5 +334,5 @@ def test_the_daemon_says_what_waits(daemon, nginx):
         for stream in streams:
             stream.start_flow()
             stream.finish()
-        eventually(lambda: daemon.stats()["paused_bytes"] == 0)  # as of the latest look
+        eventually(lambda: daemon.stats()["paused_bytes"] == 0, 5, "nothing waits any more")
         assert daemon.stats()["paused_streams"] == 0

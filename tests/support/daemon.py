@@ -96,9 +96,12 @@ def hand_over(listener):
 def with_defaults(sections):
     """What holds for every daemon here whose test does not say otherwise."""
     # A line for each of thousands of requests at a time is more than the reader below takes.
-    whole = {**sections, "daemon": {"log_buffer": "4MiB", **sections.get("daemon", {})}}
+    defaults = {"daemon": {"log_buffer": "4MiB"}}
     if THREADS != "1":
-        whole["pool"] = {"threads": THREADS, **sections.get("pool", {})}
+        defaults["pool"] = {"threads": THREADS}
+    whole = {**defaults, **sections}
+    for section, keys in defaults.items():
+        whole[section] = {**keys, **whole[section]}
     return whole
 
 
