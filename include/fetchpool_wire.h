@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buffer;
 
@@ -53,8 +54,16 @@ struct wire_str {
     size_t length;
 };
 
-struct wire_str wire_str_of(const char *text); /* NULL gives the absent string */
-bool wire_str_is(struct wire_str str, const char *text);
+/* Inline, so that a literal's length is known when it is compiled. NULL gives the absent string. */
+static inline struct wire_str wire_str_of(const char *text)
+{
+    return (struct wire_str){.data = text, .length = text ? strlen(text) : 0};
+}
+
+static inline bool wire_str_is(struct wire_str str, const char *text)
+{
+    return str.data && str.length == strlen(text) && memcmp(str.data, text, str.length) == 0;
+}
 
 /* How many bytes the character that it begins with has in UTF-8; 0: it is none. */
 size_t wire_utf8_length(struct wire_str str);
@@ -278,8 +287,11 @@ void wire_put_goaway(struct buffer *buffer, const char *reason);
 
 void wire_put_array(struct buffer *buffer, size_t count); /* count values must follow */
 void wire_put_map(struct buffer *buffer, size_t count);   /* count keys and values must follow */
-void wire_put_text(struct buffer *buffer, const char *text);
 void wire_put_str(struct buffer *buffer, struct wire_str str);
+static inline void wire_put_text(struct buffer *buffer, const char *text)
+{
+    wire_put_str(buffer, wire_str_of(text));
+}
 void wire_put_any(struct buffer *buffer, struct wire_str bytes); /* bin if it is not UTF-8 */
 void wire_put_unsigned(struct buffer *buffer, uint64_t number);
 void wire_put_real(struct buffer *buffer, double number);

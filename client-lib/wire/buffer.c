@@ -63,7 +63,7 @@ static int buffer_reserve(struct buffer *buffer, size_t more)
     return buffer_grow(buffer, capacity) < 0 ? buffer_fail(buffer, -ENOMEM) : 0;
 }
 
-uint8_t *buffer_extend(struct buffer *buffer, size_t length)
+uint8_t *buffer_extend_further(struct buffer *buffer, size_t length)
 {
     if (buffer_reserve(buffer, length) < 0)
         return NULL;

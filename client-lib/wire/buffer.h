@@ -25,8 +25,17 @@ void buffer_finish(struct buffer *buffer);
 /* 0, or -EMSGSIZE beyond the limit, or -ENOMEM. */
 int buffer_append(struct buffer *buffer, const void *bytes, size_t length);
 /* Room for so many more, which count from now on and are to be written there; NULL after an error,
- * as above. */
-uint8_t *buffer_extend(struct buffer *buffer, size_t length);
+ * as above. Most often there is room: that is seen here, without a call. */
+uint8_t *buffer_extend_further(struct buffer *buffer, size_t length);
+static inline uint8_t *buffer_extend(struct buffer *buffer, size_t length)
+{
+    size_t end = buffer->length + length;
+    if (end < length || end > buffer->capacity || end > buffer->limit)
+        return buffer_extend_further(buffer, length);
+    uint8_t *at = buffer->data + buffer->length;
+    buffer->length = end;
+    return at;
+}
 int buffer_append_text(struct buffer *buffer, const char *text);
 int buffer_append_format(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -13,16 +13,6 @@
 
 #include <msgpack.h>
 
-struct wire_str wire_str_of(const char *text)
-{
-    return (struct wire_str){.data = text, .length = text ? strlen(text) : 0};
-}
-
-bool wire_str_is(struct wire_str str, const char *text)
-{
-    return str.data && str.length == strlen(text) && memcmp(str.data, text, str.length) == 0;
-}
-
 int wire_why_set(struct wire_why *why, const char *format, ...)
 {
     va_list values;

@@ -98,6 +98,8 @@ static size_t ascii_length(struct wire_str str)
         if (eight & 0x8080808080808080)
             break;
     }
+    while (length < str.length && (unsigned char)str.data[length] < 0x80)
+        length++;
     return length;
 }
 

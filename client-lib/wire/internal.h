@@ -20,7 +20,11 @@ int wire_read_fields(struct wire_field **out_fields, size_t *out_count,
 void wire_put_fields(struct buffer *buffer, const struct wire_field *fields, size_t count);
 
 /* A key and its number; and that number, 0 where there is none. */
-void wire_put_number(struct buffer *buffer, const char *key, uint64_t number);
+static inline void wire_put_number(struct buffer *buffer, const char *key, uint64_t number)
+{
+    wire_put_text(buffer, key);
+    wire_put_unsigned(buffer, number);
+}
 uint64_t wire_number_in(const struct fetchpool_value *map, const char *key);
 
 void wire_put_timing(struct buffer *buffer, const struct fetchpool_timing *timing);

@@ -62,21 +62,23 @@ static struct head length_head(uint8_t form_8, size_t length)
                                 : (struct head){length, form_8 + 2, 4};
 }
 
-static struct head str_head(size_t length)
+/* Of less than 32 bytes, which most are: every key is. */
+static void put_short_str(struct buffer *buffer, struct wire_str str)
 {
-    if (length < 32)
-        return (struct head){.form = (uint8_t)(0xa0 | length)};
-    return length_head(0xd9, length);
+    uint8_t *at = buffer_extend(buffer, 1 + str.length);
+    if (!at)
+        return;
+    *at = (uint8_t)(0xa0 | str.length);
+    if (str.length > 0)
+        memcpy(at + 1, str.data, str.length);
 }
 
 void wire_put_str(struct buffer *buffer, struct wire_str str)
 {
-    put(buffer, str_head(str.length), str.data, str.length);
-}
-
-void wire_put_text(struct buffer *buffer, const char *text)
-{
-    wire_put_str(buffer, wire_str_of(text));
+    if (str.length < 32)
+        put_short_str(buffer, str);
+    else
+        put(buffer, length_head(0xd9, str.length), str.data, str.length);
 }
 
 void wire_put_bin_head(struct buffer *buffer, size_t length)
@@ -115,13 +117,6 @@ static struct head number_head(uint64_t number)
 void wire_put_unsigned(struct buffer *buffer, uint64_t number)
 {
     put_head(buffer, number_head(number));
-}
-
-void wire_put_number(struct buffer *buffer, const char *key, uint64_t number)
-{
-    struct head head = number_head(number);
-    wire_put_text(buffer, key);
-    put_head(buffer, head);
 }
 
 void wire_put_real(struct buffer *buffer, double number)
