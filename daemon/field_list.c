@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define LEAST_FIELDS 16
+
 void field_list_init(struct field_list *list, size_t max_bytes)
 {
     *list = (struct field_list){0};
@@ -29,11 +31,19 @@ void field_list_clear(struct field_list *list)
     list->count = 0;
 }
 
+void field_list_rest(struct field_list *list)
+{
+    if (list->text.capacity > FIELD_LIST_RESTING_BYTES || list->capacity > LEAST_FIELDS)
+        field_list_finish(list);
+    else
+        field_list_clear(list);
+}
+
 static int reserve_field(struct field_list *list)
 {
     if (list->count < list->capacity)
         return 0;
-    size_t capacity = list->capacity ? 2 * list->capacity : 16;
+    size_t capacity = list->capacity ? 2 * list->capacity : LEAST_FIELDS;
     struct wire_field *fields = realloc(list->fields, capacity * sizeof *fields);
     if (!fields)
         return -ENOMEM;
@@ -42,10 +52,12 @@ static int reserve_field(struct field_list *list)
     return 0;
 }
 
-static int append_string(struct buffer *text, struct wire_str str)
+static uint8_t *put_string(uint8_t *at, struct wire_str str)
 {
-    int result = buffer_append(text, str.data, str.length);
-    return result < 0 ? result : buffer_append(text, "", 1);
+    if (str.length > 0)
+        memcpy(at, str.data, str.length);
+    at[str.length] = '\0';
+    return at + str.length + 1;
 }
 
 /* The text is name, NUL, value, NUL, and so on: the views follow from their lengths. */
@@ -62,21 +74,21 @@ static void renew_views(struct field_list *list)
 
 int field_list_add(struct field_list *list, struct wire_str name, struct wire_str value)
 {
-    size_t mark = list->text.length;
     const uint8_t *before = list->text.data;
-    int result = reserve_field(list);
-    if (result == 0)
-        result = append_string(&list->text, name);
-    if (result == 0)
-        result = append_string(&list->text, value);
-    if (result < 0) {
-        buffer_truncate(&list->text, mark);
-        renew_views(list);
+    if (reserve_field(list) < 0)
+        return -ENOMEM;
+    uint8_t *at = buffer_extend(&list->text, name.length + value.length + 2);
+    if (!at) {
+        int result = list->text.error;
+        buffer_truncate(&list->text, list->text.length); /* its error is told, and forgotten */
         return result;
     }
-    const char *at = (const char *)list->text.data + mark;
+    uint8_t *value_at = put_string(at, name);
+    put_string(value_at, value);
     list->fields[list->count++] = (struct wire_field){
-        .name = {at, name.length}, .value = {at + name.length + 1, value.length}};
+        .name = {(const char *)at, name.length},
+        .value = {(const char *)value_at, value.length},
+    };
     if (list->text.data != before)
         renew_views(list);
     return 0;
@@ -114,8 +126,10 @@ const struct wire_field *field_list_fields(const struct field_list *list)
 
 struct wire_str field_list_find(const struct field_list *list, const char *name)
 {
+    size_t length = strlen(name);
     for (size_t i = 0; i < list->count; i++) {
-        if (strcasecmp(list->fields[i].name.data, name) == 0)
+        if (list->fields[i].name.length == length &&
+            strcasecmp(list->fields[i].name.data, name) == 0)
             return list->fields[i].value;
     }
     return (struct wire_str){0};

@@ -18,6 +18,10 @@ void field_list_init(struct field_list *list, size_t max_bytes);
 void field_list_finish(struct field_list *list);
 void field_list_clear(struct field_list *list);
 
+/* Empty, until it is used again: with its memory, if that is no more than this. */
+#define FIELD_LIST_RESTING_BYTES 1024
+void field_list_rest(struct field_list *list);
+
 /* 0, -ENOMEM, or -EMSGSIZE beyond the bound. Views from before are void after it. */
 int field_list_add(struct field_list *list, struct wire_str name, struct wire_str value);
 

@@ -287,6 +287,11 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
         wire_why_set(why, "the daemon is out of memory");
         return FETCHPOOL_BUSY;
     }
+    struct field_list fields;
+    if (spare)
+        fields = spare->fields;
+    else
+        field_list_init(&fields, place->config->max_response_header_bytes);
     job.easy = spare ? spare->job.easy : curl_easy_init();
     job.detail = transfer->detail;
     *transfer = (struct transfer){
@@ -299,10 +304,10 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
         .request = request,
         .events = events,
         .ctx = ctx,
+        .fields = fields,
         .started_ns = uv_hrtime(),
         .is_done = true,
     };
-    field_list_init(&transfer->fields, place->config->max_response_header_bytes);
     field_list_init(&transfer->trailers, place->config->max_response_header_bytes);
     transfer->head.fields = &transfer->fields;
     int code = start(transfer, place, spare != NULL, why);
@@ -319,6 +324,7 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
 void transfer_free(struct transfer *transfer)
 {
     curl_easy_cleanup(transfer->job.easy);
+    field_list_finish(&transfer->fields);
     free(transfer);
 }
 
@@ -348,10 +354,12 @@ void transfer_destroy(struct transfer *transfer)
     else
         curl_easy_cleanup(transfer->job.easy);
     transfer_setup_finish(&transfer->setup);
-    field_list_finish(&transfer->fields);
     field_list_finish(&transfer->trailers);
-    if (is_spared)
+    if (is_spared) {
+        field_list_rest(&transfer->fields);
         transfer_spares_put(transfer->spares, transfer);
-    else
+    } else {
+        field_list_finish(&transfer->fields);
         free(transfer);
+    }
 }

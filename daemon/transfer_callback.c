@@ -152,7 +152,7 @@ static int note_size(struct transfer *transfer, int result)
 
 static int add_header_line(struct transfer *transfer, struct wire_str line)
 {
-    if (strchr(" \t", line.data[0])) /* RFC 9112, 5.2: it goes on */
+    if (line.data[0] == ' ' || line.data[0] == '\t') /* RFC 9112, 5.2: it goes on */
         return note_size(transfer, field_list_extend(&transfer->fields, request_field_trim(line)));
     const char *colon = memchr(line.data, ':', line.length);
     if (!colon)
@@ -178,13 +178,18 @@ static int add_trailer_line(struct transfer *transfer, struct wire_str line)
                      field_list_add(&transfer->trailers, name, request_field_trim(value)));
 }
 
+static bool is_line_end(char byte)
+{
+    return byte == '\r' || byte == '\n';
+}
+
 /* 0, or a negative errno that ends the transfer. */
 static int take_line(struct transfer *transfer, struct wire_str line)
 {
     pool_note_activity(&transfer->job);
     if (transfer->answered_ns == 0)
         transfer->answered_ns = uv_hrtime();
-    while (line.length > 0 && strchr("\r\n", line.data[line.length - 1]))
+    while (line.length > 0 && is_line_end(line.data[line.length - 1]))
         line.length--;
     if (transfer->has_head)
         return add_trailer_line(transfer, line);

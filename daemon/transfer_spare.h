@@ -18,7 +18,7 @@
 
 struct transfer;
 
-/* So many are kept, of 8 KiB each. */
+/* So many are kept, of 10 KiB each. */
 #define TRANSFER_MOST_SPARES 128
 
 struct transfer_spares {
