@@ -17,9 +17,14 @@
 /* Written bytes that are not kept for the turn's end: what a client's socket holds, about. */
 #define OUT_BYTES ((size_t)192 * 1024)
 
+/* Of a small answer, most often: so much is made room for at once. */
+#define ANSWER_BYTES 1024
+
 struct buffer *conn_output(struct conn *conn)
 {
     conn->out.limit = conn->shared->max_unread_bytes; /* a reload may have changed it */
+    if (!conn->out.data)
+        buffer_grow(&conn->out, ANSWER_BYTES); /* without memory, what is written fails */
     return &conn->out;
 }
 
