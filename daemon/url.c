@@ -61,6 +61,21 @@ static int check_scheme(struct wire_str text, struct wire_why *why)
                         (int)(length < 40 ? length : 40), text.data);
 }
 
+/* What libcurl's parser finds, each in memory of its own. */
+struct parts {
+    char *text, *origin, *host;
+    uint16_t port;
+    bool is_tls;
+};
+
+static void parts_finish(struct parts *parts)
+{
+    free(parts->text);
+    free(parts->origin);
+    free(parts->host);
+    *parts = (struct parts){0};
+}
+
 static int refuse(CURLUcode code, struct wire_why *why)
 {
     if (code == CURLUE_OUT_OF_MEMORY)
@@ -97,34 +112,34 @@ static int check_no_user(CURLU *handle, struct wire_why *why)
     return 0;
 }
 
-static int read_port(struct url *url, CURLU *handle, struct wire_why *why)
+static int read_port(struct parts *parts, CURLU *handle, struct wire_why *why)
 {
     char *port = NULL;
     int result = copy_part(&port, handle, CURLUPART_PORT, CURLU_DEFAULT_PORT, why);
     if (result < 0)
         return result;
-    url->port = (uint16_t)strtoul(port, NULL, 10);
+    parts->port = (uint16_t)strtoul(port, NULL, 10);
     free(port);
-    return url->port ? 0 : wire_why_set(why, "url has port 0");
+    return parts->port ? 0 : wire_why_set(why, "url has port 0");
 }
 
-static uint16_t default_port(const struct url *url)
+static uint16_t default_port(bool is_tls)
 {
-    return url->is_tls ? 443 : 80;
+    return is_tls ? 443 : 80;
 }
 
-static int build_origin(struct url *url)
+static int build_origin(struct parts *parts)
 {
-    const char *scheme = url->is_tls ? "https" : "http";
-    int length = url->port == default_port(url)
-                     ? asprintf(&url->origin, "%s://%s", scheme, url->host)
-                     : asprintf(&url->origin, "%s://%s:%u", scheme, url->host, url->port);
+    const char *scheme = parts->is_tls ? "https" : "http";
+    int length = parts->port == default_port(parts->is_tls)
+                     ? asprintf(&parts->origin, "%s://%s", scheme, parts->host)
+                     : asprintf(&parts->origin, "%s://%s:%u", scheme, parts->host, parts->port);
     if (length < 0)
-        url->origin = NULL;
+        parts->origin = NULL;
     return length < 0 ? -ENOMEM : 0;
 }
 
-static int take_apart(struct url *url, CURLU *handle, struct wire_why *why)
+static int take_apart(struct parts *parts, CURLU *handle, struct wire_why *why)
 {
     char *scheme = NULL;
     int result = check_no_user(handle, why);
@@ -133,42 +148,42 @@ static int take_apart(struct url *url, CURLU *handle, struct wire_why *why)
     if (result != 0)
         return result;
     assert(scheme);
-    url->is_tls = strcasecmp(scheme, "https") == 0;
+    parts->is_tls = strcasecmp(scheme, "https") == 0;
     free(scheme);
     /* The URL first: for a host that has no xn-- form, libcurl 8.14 leaks when asked for the host.
      */
-    result = copy_part(&url->text, handle, CURLUPART_URL, TEXT_FLAGS, why);
+    result = copy_part(&parts->text, handle, CURLUPART_URL, TEXT_FLAGS, why);
     if (result == 0)
-        result = copy_part(&url->host, handle, CURLUPART_HOST, TEXT_FLAGS, why);
+        result = copy_part(&parts->host, handle, CURLUPART_HOST, TEXT_FLAGS, why);
     if (result == 0)
-        result = read_port(url, handle, why);
+        result = read_port(parts, handle, why);
     if (result != 0)
         return result;
-    assert(url->host && url->text);
-    for (const char *c = url->text; *c; c++) {
+    assert(parts->host && parts->text);
+    for (const char *c = parts->text; *c; c++) {
         if (*c <= 0x20 || *c > 0x7e) /* percent-encoded in the host, which libcurl decodes */
             return wire_why_set(why, "url holds the byte 0x%02x in its host", (unsigned char)*c);
     }
-    for (char *c = url->host; *c; c++)
+    for (char *c = parts->host; *c; c++)
         *c = (char)tolower((unsigned char)*c);
-    return build_origin(url);
+    return build_origin(parts);
 }
 
 /* Sets the text on the handle, relative to what it holds already, and takes the outcome apart. */
-static int parse_on(struct url *out_url, CURLU *handle, const char *text, unsigned more_flags,
+static int parse_on(struct parts *out_parts, CURLU *handle, const char *text, unsigned more_flags,
                     struct wire_why *why)
 {
-    struct url url = {0};
+    struct parts parts = {0};
     CURLUcode code = curl_url_set(handle, CURLUPART_URL, text, PARSE_FLAGS | more_flags);
     if (code == CURLUE_OK)
         code = curl_url_set(handle, CURLUPART_FRAGMENT, NULL, 0);
     if (code)
         return refuse(code, why);
-    int result = take_apart(&url, handle, why);
+    int result = take_apart(&parts, handle, why);
     if (result < 0)
-        url_finish(&url);
+        parts_finish(&parts);
     else
-        *out_url = url;
+        *out_parts = parts;
     return result;
 }
 
@@ -180,30 +195,72 @@ static int parse_on(struct url *out_url, CURLU *handle, const char *text, unsign
  * sought in them: "%356" is 56, which then is 0.0.0.56. What is judged must be what is connected
  * to, so it is parsed until nothing changes.
  */
-static int parse_to_rest(struct url *out_url, CURLU *handle, const char *text, struct wire_why *why)
+static int parse_to_rest(struct parts *out_parts, CURLU *handle, const char *text,
+                         struct wire_why *why)
 {
-    struct url url = {0}, next;
-    int result = parse_on(&url, handle, text, CURLU_PATH_AS_IS, why);
-    bool is_at_rest = result == 0 && strcmp(url.text, text) == 0;
+    struct parts parts = {0}, next;
+    int result = parse_on(&parts, handle, text, CURLU_PATH_AS_IS, why);
+    bool is_at_rest = result == 0 && strcmp(parts.text, text) == 0;
     for (int i = 1; result == 0 && !is_at_rest && i < MOST_PARSES; i++) {
-        result = parse_on(&next, handle, url.text, CURLU_PATH_AS_IS, why);
+        result = parse_on(&next, handle, parts.text, CURLU_PATH_AS_IS, why);
         if (result == 0) {
-            is_at_rest = strcmp(next.text, url.text) == 0;
-            url_finish(&url);
-            url = next;
+            is_at_rest = strcmp(next.text, parts.text) == 0;
+            parts_finish(&parts);
+            parts = next;
         }
     }
     if (result == 0 && !is_at_rest)
         result = wire_why_set(why, "url means something else each time it is read");
     if (result == 0)
-        *out_url = url;
+        *out_parts = parts;
     else
-        url_finish(&url);
+        parts_finish(&parts);
+    return result;
+}
+
+static char *put(char *at, const char *text, size_t length)
+{
+    memcpy(at, text, length);
+    at[length] = '\0';
+    return at + length + 1;
+}
+
+int url_copy(struct url *out_url, const struct url *like, struct wire_str text)
+{
+    size_t origin_length = strlen(like->origin), host_length = strlen(like->host);
+    char *memory = malloc(text.length + origin_length + host_length + 3);
+    if (!memory)
+        return -ENOMEM;
+    char *origin = put(memory, text.data, text.length);
+    char *host = put(origin, like->origin, origin_length);
+    put(host, like->host, host_length);
+    *out_url = (struct url){
+        .text = memory,
+        .origin = origin,
+        .host = host,
+        .port = like->port,
+        .is_tls = like->is_tls,
+    };
+    return 0;
+}
+
+/* Takes the parts. */
+static int join(struct url *out_url, struct parts *parts)
+{
+    struct url url = {
+        .origin = parts->origin,
+        .host = parts->host,
+        .port = parts->port,
+        .is_tls = parts->is_tls,
+    };
+    int result = url_copy(out_url, &url, wire_str_of(parts->text));
+    parts_finish(parts);
     return result;
 }
 
 int url_parse(struct url *out_url, struct wire_str text, size_t max_bytes, struct wire_why *why)
 {
+    struct parts parts;
     int result = check_bytes(text, max_bytes, why);
     char *copy = result == 0 ? strndup(text.data, text.length) : NULL;
     CURLU *handle = curl_url();
@@ -212,7 +269,9 @@ int url_parse(struct url *out_url, struct wire_str text, size_t max_bytes, struc
     if (result == 0)
         result = check_scheme((struct wire_str){copy, text.length}, why);
     if (result == 0)
-        result = parse_to_rest(out_url, handle, copy, why);
+        result = parse_to_rest(&parts, handle, copy, why);
+    if (result == 0)
+        result = join(out_url, &parts);
     curl_url_cleanup(handle);
     free(copy);
     return result;
@@ -287,7 +346,7 @@ bool url_host_agrees(const struct url *url, struct wire_str host)
     if (host.length < length || strncasecmp(host.data, url->host, length) != 0)
         return false;
     if (host.length == length)
-        return url->port == default_port(url);
+        return url->port == default_port(url->is_tls);
     snprintf(with_port, sizeof with_port, ":%u", url->port);
     return wire_str_is((struct wire_str){host.data + length, host.length - length}, with_port);
 }
@@ -295,7 +354,5 @@ bool url_host_agrees(const struct url *url, struct wire_str host)
 void url_finish(struct url *url)
 {
     free(url->text);
-    free(url->origin);
-    free(url->host);
     *url = (struct url){0};
 }

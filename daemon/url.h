@@ -12,9 +12,9 @@
 #include "fetchpool_wire.h"
 
 struct url {
-    char *text;   /* normalized, pure ASCII: what is requested */
-    char *origin; /* "https://example.com" or "https://example.com:8443", in lower case */
-    char *host;   /* as in the origin; an IPv6 address keeps its brackets */
+    char *text;         /* normalized, pure ASCII: what is requested; the memory of all three */
+    const char *origin; /* "https://example.com" or "https://example.com:8443", in lower case */
+    const char *host;   /* as in the origin; an IPv6 address keeps its brackets */
     uint16_t port;
     bool is_tls;
 };
@@ -25,6 +25,9 @@ int url_parse(struct url *out_url, struct wire_str text, size_t max_bytes, struc
 /* The URL that a Location field means, seen from `base`. Same results. */
 int url_resolve(struct url *out_url, const struct url *base, struct wire_str location,
                 size_t max_bytes, struct wire_why *why);
+
+/* Like that one, but with this text. 0 or -ENOMEM. The output is owned, as above. */
+int url_copy(struct url *out_url, const struct url *like, struct wire_str text);
 
 /* The same URL with another host: for a TLS server name that is not the URL's. */
 int url_with_host(char **out_text, const struct url *url, const char *host);

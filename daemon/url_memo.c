@@ -58,21 +58,7 @@ static bool is_same(const struct url_known *known, const char *text, size_t leng
     return known && known->length == length && memcmp(known->url.text, text, length) == 0;
 }
 
-/* ---- Copies --------------------------------------------------------------------------------- */
-
-static bool copy(struct url *out_url, const struct url *url, const char *text, size_t length)
-{
-    struct url made = *url;
-    made.text = strndup(text, length);
-    made.origin = strdup(url->origin);
-    made.host = strdup(url->host);
-    if (!made.text || !made.origin || !made.host) {
-        url_finish(&made);
-        return false;
-    }
-    *out_url = made;
-    return true;
-}
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 static void destroy(struct url_known *known)
 {
@@ -96,7 +82,7 @@ static bool find(const struct url_memo *memo, struct wire_str text, struct url *
     if (length == 0)
         return false;
     const struct url_known *known = memo->places[place_of(text.data, length)];
-    return is_same(known, text.data, length) && copy(out_url, &known->url, text.data, text.length);
+    return is_same(known, text.data, length) && url_copy(out_url, &known->url, text) == 0;
 }
 
 /* Only what the parser left as it was: then the authority alone is what it made of it. */
@@ -107,7 +93,7 @@ static void note(struct url_memo *memo, struct wire_str text, const struct url *
         return;
     struct url_known **place = &memo->places[place_of(text.data, length)];
     struct url_known *known = malloc(sizeof *known);
-    if (!known || !copy(&known->url, url, text.data, length)) {
+    if (!known || url_copy(&known->url, url, (struct wire_str){text.data, length}) < 0) {
         free(known);
         return; /* it is parsed again */
     }
