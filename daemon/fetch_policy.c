@@ -180,8 +180,10 @@ const struct field_list *fetch_find_credential(const struct fetch *fetch)
     if (!fetch->policy || fetch->has_left || request_has_terms(request) ||
         strcasecmp(request->method, "TRACE") == 0)
         return NULL;
+    const struct field_list *fields = credential_find(fetch->context->credentials,
+                                                      request->url.origin);
+    if (!fields)
+        return NULL; /* as most often: before more is asked */
     struct policy_request question = request_question(request);
-    if (!policy_grants_credentials(fetch->policy, &question.url))
-        return NULL;
-    return credential_find(fetch->context->credentials, request->url.origin);
+    return policy_grants_credentials(fetch->policy, &question.url) ? fields : NULL;
 }

@@ -9,9 +9,6 @@
 #include "request_field.h"
 #include "request_internal.h"
 
-/* Far more than any method has; the longest that is registered has 17. */
-#define MOST_METHOD_BYTES 64
-
 static bool is_one_of(const char *word, const char *const *words)
 {
     for (; *words; words++) {
@@ -43,16 +40,18 @@ int request_copy_str(char **out_text, struct wire_str str)
 static int take_method(struct request *request, struct wire_str method, struct wire_why *why)
 {
     struct wire_str text = method.data ? method : wire_str_of("GET");
-    if (text.length > MOST_METHOD_BYTES)
+    if (text.length > REQUEST_MOST_METHOD_BYTES)
         return wire_why_set(why, "method is %zu bytes long; at most %d are allowed", text.length,
-                            MOST_METHOD_BYTES);
+                            REQUEST_MOST_METHOD_BYTES);
     if (!request_field_is_token(text))
         return wire_why_set(why, "method \"%.*s\" is not an HTTP method",
                             (int)(text.length < 64 ? text.length : 64), text.data);
     if (wire_str_is(text, "CONNECT"))
         return wire_why_set(why, "method CONNECT is not allowed: it would turn the shared "
                                  "connection into a tunnel");
-    return request_copy_str(&request->method, text);
+    memcpy(request->method, text.data, text.length);
+    request->method[text.length] = '\0';
+    return 0;
 }
 
 static int take_field(struct request *request, const struct wire_field *field, struct wire_why *why)
@@ -227,15 +226,17 @@ static int fill(struct request *request, const struct wire_fetch *fetch,
 int request_create(struct request **out_request, const struct wire_fetch *fetch,
                    const struct config *config, struct url_memo *urls, struct wire_why *why)
 {
-    struct request *request = calloc(1, sizeof *request);
+    struct request *request = malloc(sizeof *request);
     if (!request) {
         wire_why_set(why, "the daemon is out of memory");
         return FETCHPOOL_BUSY;
     }
+    *request = (struct request){
+        .http = fetch->http,
+        .retry = fetch->retry,
+        .wants_decoding = fetch->decompress,
+    };
     field_list_init(&request->fields, config->max_header_bytes);
-    request->http = fetch->http;
-    request->retry = fetch->retry;
-    request->wants_decoding = fetch->decompress;
     int code = fill(request, fetch, config, urls, why);
     if (code == FETCHPOOL_BUSY)
         wire_why_set(why, "the daemon is out of memory");
@@ -258,7 +259,6 @@ void request_destroy(struct request *request)
     if (!request)
         return;
     url_finish(&request->url);
-    free(request->method);
     field_list_finish(&request->fields);
     free(request->body);
     free(request->tls_ca);

@@ -15,9 +15,12 @@
 #include "url.h"
 #include "url_memo.h"
 
+/* Far more than any method has; the longest that is registered has 17. */
+#define REQUEST_MOST_METHOD_BYTES 64
+
 struct request {
     struct url url;
-    char *method;
+    char method[REQUEST_MOST_METHOD_BYTES + 1];
     struct field_list fields; /* without Host: it is the URL's */
     uint8_t *body;            /* NULL: none */
     size_t body_length;

@@ -49,11 +49,9 @@ static int fields_for_redirect(struct field_list *out_fields, const struct reque
     return 0;
 }
 
-/* Takes the new method. */
-static void become_get(struct request *request, char *get)
+static void become_get(struct request *request)
 {
-    free(request->method);
-    request->method = get;
+    strcpy(request->method, "GET");
     free(request->body);
     request->body = NULL;
     request->body_length = 0;
@@ -80,12 +78,9 @@ int request_redirect(struct request *request, unsigned status, struct wire_str l
     if (result < 0)
         return request_code_of(result);
     bool leaves_origin = strcmp(url.origin, request->url.origin) != 0;
-    char *get = loses_body ? strdup("GET") : NULL;
-    result = loses_body && !get ? -ENOMEM
-                                : fields_for_redirect(&fields, request, loses_body, leaves_origin);
+    result = fields_for_redirect(&fields, request, loses_body, leaves_origin);
     if (result < 0) {
         url_finish(&url);
-        free(get);
         return request_code_of(result);
     }
     url_finish(&request->url);
@@ -94,7 +89,7 @@ int request_redirect(struct request *request, unsigned status, struct wire_str l
     request->fields = fields;
     request->redirects_left--;
     if (loses_body)
-        become_get(request, get);
+        become_get(request);
     if (leaves_origin)
         drop_identity(request);
     return 0;

@@ -160,14 +160,14 @@ static void on_request(struct session *session, const struct wire_message *messa
         session_reply_error(session, message->id, FETCHPOOL_DUPLICATE_ID, why.text);
         return;
     }
-    const char *query = session_find_query(message->method);
+    const char *query = NULL;
     if (wire_str_is(message->method, "fetch") || wire_str_is(message->method, "check")) {
         on_request_fetch(session, message);
     } else if (wire_str_is(message->method, "hello")) {
         on_request_hello(session, message);
     } else if (session_is_admin_method(message->method)) {
         on_request_admin(session, message);
-    } else if (query) {
+    } else if ((query = session_find_query(message->method))) {
         on_request_query(session, message, query);
     } else {
         wire_why_set(&why, "unknown method \"%.*s\"",

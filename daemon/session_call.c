@@ -20,12 +20,10 @@ struct call *session_find_call(const struct session *session, uint32_t id)
 
 static struct call *add_call(struct session *session, uint32_t id, bool is_stream)
 {
-    struct call *call = calloc(1, sizeof *call);
+    struct call *call = malloc(sizeof *call);
     if (!call)
         return NULL;
-    call->session = session;
-    call->id = id;
-    call->is_stream = is_stream;
+    *call = (struct call){.session = session, .id = id, .is_stream = is_stream};
     HASH_ADD(hh, session->calls, id, sizeof call->id, call);
     if (!call->hh.tbl) {
         free(call);
