@@ -32,45 +32,23 @@
 
 /* ---- Header fields -------------------------------------------------------------------------- */
 
-static CURLcode add_line(struct curl_slist **list, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(*list, line);
-    if (!longer)
-        return CURLE_OUT_OF_MEMORY;
-    *list = longer;
-    return CURLE_OK;
-}
-
 /* libcurl takes "Name: value"; without a value it must be "Name;", as "Name:" would remove it. */
-static CURLcode add_field(struct curl_slist **list, const struct wire_field *field)
+static void add_field(struct transfer_lines *lines, const struct wire_field *field)
 {
-    size_t length = field->name.length + 2 + field->value.length;
-    char *line = malloc(length + 1); /* asprintf() would leave a copy behind */
-    if (!line)
-        return CURLE_OUT_OF_MEMORY;
-    if (field->value.length > 0)
-        stpcpy(stpcpy(stpcpy(line, field->name.data), ": "), field->value.data);
-    else
-        stpcpy(stpcpy(line, field->name.data), ";");
-    CURLcode code = add_line(list, line);
-    explicit_bzero(line, length);
-    free(line);
-    return code;
+    transfer_lines_add(lines, field->name, field->value.length > 0 ? ": " : ";", field->value);
 }
 
-static CURLcode add_fields(struct curl_slist **list, const struct request *request,
-                           const struct field_list *added)
+static void add_fields(struct transfer_lines *lines, const struct request *request,
+                       const struct field_list *added)
 {
-    CURLcode code = CURLE_OK;
     const struct wire_field *fields = field_list_fields(&request->fields);
-    for (size_t i = 0; code == CURLE_OK && i < request->fields.count; i++)
-        code = add_field(list, &fields[i]);
-    for (size_t i = 0; code == CURLE_OK && added && i < added->count; i++) {
+    for (size_t i = 0; i < request->fields.count; i++)
+        add_field(lines, &fields[i]);
+    for (size_t i = 0; added && i < added->count; i++) {
         const struct wire_field *field = &field_list_fields(added)[i];
         if (!field_list_find(&request->fields, field->name.data).data)
-            code = add_field(list, field);
+            add_field(lines, field);
     }
-    return code;
 }
 
 /* libcurl's own threshold (EXPECT_100_THRESHOLD, since 8.0), which it does not let one change. */
@@ -89,37 +67,57 @@ static bool method_has_body(const struct request *request)
            strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
 }
 
-/* Fields that libcurl would add by itself and the client did not ask for. */
-static CURLcode suppress(struct curl_slist **list, const struct request *request, const char *name,
-                         const char *line)
+/* A field that libcurl would add by itself: "Name:" keeps it from that. */
+static void suppress(struct transfer_lines *lines, const char *name)
 {
-    if (field_list_find(&request->fields, name).data)
-        return CURLE_OK;
-    return add_line(list, line);
+    transfer_lines_add(lines, wire_str_of(name), ":", wire_str_of(""));
+}
+
+/* The same, if the client did not ask for it. */
+static void suppress_unasked(struct transfer_lines *lines, const struct request *request,
+                             const char *name)
+{
+    if (!field_list_find(&request->fields, name).data)
+        suppress(lines, name);
+}
+
+static const char *authority_of(const struct request *request)
+{
+    return strstr(request->url.origin, "://") + 3;
+}
+
+/* "Accept:", "Content-Type:", "Expect:" and "Host: " with the authority, and a NUL for each. */
+#define MOST_OWN_LINES 4
+#define OWN_LINE_BYTES 64
+
+/* A line is a field's two texts and their two NULs, and one byte more. */
+static int make_room(struct transfer_lines *lines, const struct request *request,
+                     const struct field_list *added)
+{
+    size_t most = request->fields.count + (added ? added->count : 0);
+    size_t bytes = request->fields.text.length + (added ? added->text.length : 0) + most;
+    if (request->tls_server_name)
+        bytes += strlen(authority_of(request));
+    return transfer_lines_init(lines, most + MOST_OWN_LINES, bytes + OWN_LINE_BYTES);
 }
 
 static CURLcode set_fields(struct transfer_setup *setup, CURL *easy, const struct request *request,
                            const struct field_list *added)
 {
-    CURLcode code = add_fields(&setup->fields, request, added);
-    if (code == CURLE_OK)
-        code = suppress(&setup->fields, request, "Accept", "Accept:");
-    if (code == CURLE_OK && method_has_body(request))
-        code = suppress(&setup->fields, request, "Content-Type", "Content-Type:");
-    if (code == CURLE_OK && method_has_body(request) && !setup->expects_continue)
-        code = add_line(&setup->fields, "Expect:"); /* a body goes out with its head */
-    if (code == CURLE_OK && request->tls_server_name) {
-        /* libcurl is given that name in the URL; the origin is to see the client's own. */
-        char *line = NULL;
-        const char *authority = strstr(request->url.origin, "://") + 3;
-        if (asprintf(&line, "Host: %s", authority) < 0)
-            return CURLE_OUT_OF_MEMORY;
-        code = add_line(&setup->fields, line);
-        free(line);
-    }
-    if (code == CURLE_OK)
-        code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, setup->fields);
-    return code;
+    struct transfer_lines *lines = &setup->fields;
+    bool has_body = method_has_body(request);
+    if (make_room(lines, request, added) < 0)
+        return CURLE_OUT_OF_MEMORY;
+    add_fields(lines, request, added);
+    suppress_unasked(lines, request, "Accept");
+    if (has_body)
+        suppress_unasked(lines, request, "Content-Type");
+    if (has_body && !setup->expects_continue)
+        suppress(lines, "Expect"); /* a body goes out with its head */
+    if (request->tls_server_name)  /* which is in the URL; the origin is to see the client's own */
+        transfer_lines_add(lines, wire_str_of("Host"), ": ", wire_str_of(authority_of(request)));
+    /* There may be none: this one then is NULL. */
+    return curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines->count > 0 ? lines->first : NULL);
 }
 
 /* ---- Method and body ------------------------------------------------------------------------ */
@@ -254,8 +252,9 @@ static CURLcode set_url(struct transfer_setup *setup, CURL *easy, const struct r
     }
     if (asprintf(&redirect, "::%s:%u", request->url.host, request->url.port) < 0)
         return CURLE_OUT_OF_MEMORY;
-    CURLcode code = add_line(&setup->connect_to, redirect);
+    setup->connect_to = curl_slist_append(NULL, redirect);
     free(redirect);
+    CURLcode code = setup->connect_to ? CURLE_OK : CURLE_OUT_OF_MEMORY;
     if (code == CURLE_OK && url_with_host(&text, &request->url, request->tls_server_name) < 0)
         code = CURLE_OUT_OF_MEMORY;
     if (code == CURLE_OK)
@@ -338,17 +337,9 @@ CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
     return code;
 }
 
-/* Fields may hold credentials. */
-static void wipe(struct curl_slist *fields)
-{
-    for (; fields; fields = fields->next)
-        explicit_bzero(fields->data, strlen(fields->data));
-}
-
 void transfer_setup_finish(struct transfer_setup *setup)
 {
-    wipe(setup->fields);
-    curl_slist_free_all(setup->fields);
+    transfer_lines_finish(&setup->fields);
     curl_slist_free_all(setup->connect_to);
     *setup = (struct transfer_setup){0};
 }

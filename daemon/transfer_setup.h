@@ -9,10 +9,11 @@
 #include "config.h"
 #include "pool.h"
 #include "request.h"
+#include "transfer_lines.h"
 
 /* What the handle refers to and does not copy; it must outlive the handle. */
 struct transfer_setup {
-    struct curl_slist *fields;
+    struct transfer_lines fields;
     struct curl_slist *connect_to;
     bool expects_continue; /* over HTTP/1.1 the origin is asked before an upload is sent */
 };
