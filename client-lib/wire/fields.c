@@ -36,7 +36,7 @@ int wire_read_fields(struct wire_field **out_fields, size_t *out_count,
     size_t count = fetchpool_value_length(value);
     if (count == 0)
         return 0;
-    struct wire_field *fields = calloc(count, sizeof *fields);
+    struct wire_field *fields = reallocarray(NULL, count, sizeof *fields); /* each is written */
     if (!fields)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
