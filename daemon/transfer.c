@@ -270,6 +270,22 @@ static int start(struct transfer *transfer, const struct transfer_place *place, 
     return FETCHPOOL_BUSY;
 }
 
+/* What is left of a spare transfer for the next one, or the same for one that is not. */
+struct remains {
+    CURL *easy;
+    struct transfer_setup setup;
+    struct field_list fields;
+};
+
+static struct remains remains_of(const struct transfer *spare, const struct config *config)
+{
+    if (spare)
+        return (struct remains){spare->job.easy, spare->setup, spare->fields};
+    struct remains remains = {.easy = curl_easy_init()};
+    field_list_init(&remains.fields, config->max_response_header_bytes);
+    return remains;
+}
+
 int transfer_create(struct transfer **out_transfer, const struct transfer_place *place,
                     const struct request *request, const struct transfer_events *events, void *ctx,
                     struct wire_why *why)
@@ -287,12 +303,8 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
         wire_why_set(why, "the daemon is out of memory");
         return FETCHPOOL_BUSY;
     }
-    struct field_list fields;
-    if (spare)
-        fields = spare->fields;
-    else
-        field_list_init(&fields, place->config->max_response_header_bytes);
-    job.easy = spare ? spare->job.easy : curl_easy_init();
+    struct remains remains = remains_of(spare, place->config);
+    job.easy = remains.easy;
     job.detail = transfer->detail;
     *transfer = (struct transfer){
         .job = job,
@@ -304,7 +316,8 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
         .request = request,
         .events = events,
         .ctx = ctx,
-        .fields = fields,
+        .setup = remains.setup,
+        .fields = remains.fields,
         .started_ns = uv_hrtime(),
         .is_done = true,
     };
@@ -350,7 +363,7 @@ void transfer_destroy(struct transfer *transfer)
     pool_leave(&transfer->job);
     bool is_spared = may_be_spared(transfer);
     if (is_spared)
-        transfer_setup_undo(transfer->job.easy);
+        transfer_setup_undo(&transfer->setup, transfer->job.easy);
     else
         curl_easy_cleanup(transfer->job.easy);
     transfer_setup_finish(&transfer->setup);

@@ -133,8 +133,21 @@ static CURLcode set_upload(CURL *easy, const struct request *request)
     return CURLE_OK;
 }
 
-static CURLcode set_method(CURL *easy, const struct request *request)
+static CURLcode set_get(struct transfer_told *told, CURL *easy)
 {
+    if (told->is_get)
+        return CURLE_OK;
+    SET(CURLOPT_HTTPGET, 1L);
+    SET(CURLOPT_CUSTOMREQUEST, "GET");
+    told->is_get = true;
+    return CURLE_OK;
+}
+
+static CURLcode set_method(struct transfer_told *told, CURL *easy, const struct request *request)
+{
+    if (strcmp(request->method, "GET") == 0 && !method_has_body(request))
+        return set_get(told, easy);
+    told->is_get = false;
     if (request->has_upload)
         return set_upload(easy, request);
     if (strcmp(request->method, "HEAD") == 0) {
@@ -295,10 +308,37 @@ bool transfer_setup_is_everyday(const struct request *request)
            strcmp(request->method, "HEAD") != 0;
 }
 
-void transfer_setup_undo(CURL *easy)
+void transfer_setup_undo(const struct transfer_setup *setup, CURL *easy)
 {
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    if (!setup->told.is_get)
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+}
+
+static CURLcode tell(long *told, CURL *easy, CURLoption option, long number)
+{
+    if (*told == number)
+        return CURLE_OK;
+    *told = number;
+    return curl_easy_setopt(easy, option, number);
+}
+
+/* libcurl shares it out among the addresses of a name. The deadline itself is the fetch's, which
+ * knows what was sent: so it must come first. */
+static long connect_timeout_ms(const struct request *request)
+{
+    return (long)request->connect_timeout_ms + CONNECT_SLACK_MS;
+}
+
+static CURLcode tell_numbers(struct transfer_told *told, CURL *easy, const struct request *request)
+{
+    CURLcode code = tell(&told->receive_bytes, easy, CURLOPT_BUFFERSIZE, receive_bytes(request));
+    if (code == CURLE_OK)
+        code = tell(&told->http_version, easy, CURLOPT_HTTP_VERSION, http_version_of(request));
+    if (code == CURLE_OK)
+        code = tell(&told->connect_timeout_ms, easy, CURLOPT_CONNECTTIMEOUT_MS,
+                    connect_timeout_ms(request));
+    return code;
 }
 
 static CURLcode set_common(CURL *easy, const struct request *request)
@@ -307,11 +347,6 @@ static CURLcode set_common(CURL *easy, const struct request *request)
         SET(CURLOPT_PROXY, request->proxy);
     if (request_binds_connection(request))
         SET(CURLOPT_FORBID_REUSE, 1L);
-    SET(CURLOPT_BUFFERSIZE, receive_bytes(request));
-    SET(CURLOPT_HTTP_VERSION, http_version_of(request));
-    /* libcurl shares it out among the addresses of a name. The deadline itself is the fetch's,
-     * which knows what was sent: so it must come first. */
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms + CONNECT_SLACK_MS);
     if (request->wants_decoding)
         SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
     return CURLE_OK;
@@ -323,13 +358,15 @@ CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
 {
     setup->expects_continue = asks_first(request, config);
     CURLcode code = set_common(easy, request);
+    if (code == CURLE_OK)
+        code = tell_numbers(&setup->told, easy, request);
     if (code == CURLE_OK && setup->expects_continue)
         code = curl_easy_setopt(easy, CURLOPT_EXPECT_100_TIMEOUT_MS,
                                 (long)config->expect_timeout_ms);
     if (code == CURLE_OK)
         code = set_url(setup, easy, request);
     if (code == CURLE_OK)
-        code = set_method(easy, request);
+        code = set_method(&setup->told, easy, request);
     if (code == CURLE_OK)
         code = set_fields(setup, easy, request, added);
     if (code == CURLE_OK)
@@ -341,5 +378,5 @@ void transfer_setup_finish(struct transfer_setup *setup)
 {
     transfer_lines_finish(&setup->fields);
     curl_slist_free_all(setup->connect_to);
-    *setup = (struct transfer_setup){0};
+    *setup = (struct transfer_setup){.told = setup->told};
 }

@@ -11,8 +11,15 @@
 #include "request.h"
 #include "transfer_lines.h"
 
-/* What the handle refers to and does not copy; it must outlive the handle. */
+/* What a handle was told last, and need not be told again. Zeros: nothing. */
+struct transfer_told {
+    long receive_bytes, http_version, connect_timeout_ms;
+    bool is_get; /* without a body */
+};
+
+/* What the handle refers to and does not copy; it must outlive the handle. Zeros for a new one. */
 struct transfer_setup {
+    struct transfer_told told;
     struct transfer_lines fields;
     struct curl_slist *connect_to;
     bool expects_continue; /* over HTTP/1.1 the origin is asked before an upload is sent */
@@ -27,12 +34,12 @@ CURLcode transfer_setup_prepare(CURL *easy, const struct config *config);
 /* Does it set the same options as all of its kind, so that they may have a handle in turn? */
 bool transfer_setup_is_everyday(const struct request *request);
 
-/* Such a request has ended: the handle refers to nothing of it. */
-void transfer_setup_undo(CURL *easy);
+/* Such a request has ended: the handle refers to nothing of it. Before transfer_setup_finish(). */
+void transfer_setup_undo(const struct transfer_setup *setup, CURL *easy);
 
 /*
  * What a request sets, on a handle that is prepared. CURLE_OK, or what libcurl refused.
- * transfer_setup_finish() after the handle's clean-up. `added`:
+ * transfer_setup_finish() after the handle's clean-up, or before it is used again. `added`:
  * fields beside the request's own, unless it has one of the same name; NULL: none.
  */
 CURLcode transfer_setup_apply(struct transfer_setup *setup, CURL *easy,
