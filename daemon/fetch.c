@@ -15,7 +15,6 @@ void fetch_set_state(struct fetch *fetch, enum fetch_state state)
     case FETCH_QUEUED: /* the next hop, or this one anew */
         assert(before == FETCH_RECEIVING || before == FETCH_CONNECTING || before == FETCH_SENDING ||
                before == FETCH_WAITING);
-        fetch->queued_ns = uv_hrtime();
         break;
     case FETCH_CONNECTING:
         assert(before == FETCH_QUEUED);
@@ -42,6 +41,8 @@ void fetch_set_state(struct fetch *fetch, enum fetch_state state)
     (void)before;
     fetch->state = state;
     fetch_touch(fetch);
+    if (state == FETCH_QUEUED)
+        fetch->queued_ns = fetch->entered_ns;
 }
 
 void fetch_touch(struct fetch *fetch)
@@ -51,21 +52,24 @@ void fetch_touch(struct fetch *fetch)
 
 static void on_timer(uv_timer_t *timer);
 
+static void start_timer(struct fetch *fetch, uint64_t at_ns, uint64_t delay_ms)
+{
+    fetch->timer_ns = at_ns;
+    uv_update_time(fetch->context->loop);
+    uv_timer_start(&fetch->timer, on_timer, delay_ms, 0);
+}
+
 /*
  * The timer is not moved at each byte: when it fires early, it is set again. States that follow
  * each other quickly cost one timer that way.
  */
 void fetch_set_timer(struct fetch *fetch)
 {
-    uint64_t now = uv_hrtime();
-    uint64_t at = fetch_next_look_ns(fetch, now);
-    uint64_t delay_ms = at > now ? (at - now + NS_PER_MS - 1) / NS_PER_MS : 0;
-    /* By the loop's idea of now, which is behind: it is due by then, if not before. */
-    if (uv_is_active((uv_handle_t *)&fetch->timer) &&
-        uv_timer_get_due_in(&fetch->timer) <= delay_ms)
+    uint64_t at = fetch_next_look_ns(fetch);
+    if (uv_is_active((uv_handle_t *)&fetch->timer) && fetch->timer_ns <= at)
         return;
-    uv_update_time(fetch->context->loop);
-    uv_timer_start(&fetch->timer, on_timer, delay_ms, 0);
+    uint64_t now = uv_hrtime();
+    start_timer(fetch, at, at > now ? (at - now + NS_PER_MS - 1) / NS_PER_MS : 0);
 }
 
 /* ---- End ------------------------------------------------------------------------------------ */
@@ -88,19 +92,19 @@ static void dispose(struct fetch *fetch)
     uv_close((uv_handle_t *)&fetch->timer, on_timer_closed);
 }
 
-static void count(struct fetch *fetch, int code)
+static void count(struct fetch *fetch, int code, uint64_t total_us)
 {
     if (fetch->check)
         return;
     stats_note_end(fetch->context->stats, code);
-    fetch_count_at_origin(fetch, code);
+    fetch_count_at_origin(fetch, code, total_us);
 }
 
 void fetch_end(struct fetch *fetch, const struct fetch_outcome *outcome)
 {
     fetch_flow_finish(fetch);
     fetch_set_state(fetch, FETCH_ENDED);
-    count(fetch, outcome->code);
+    count(fetch, outcome->code, outcome->total_us);
     fetch->events->on_end(fetch->ctx, outcome);
     dispose(fetch);
 }
@@ -144,7 +148,7 @@ void fetch_fail_soon(struct fetch *fetch, int code, const char *message)
 {
     fetch->start_code = code;
     fetch_keep_text(&fetch->start_text, message);
-    uv_timer_start(&fetch->timer, on_timer, 0, 0);
+    start_timer(fetch, 0, 0);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -400,6 +404,6 @@ void fetch_abandon(struct fetch *fetch)
     fetch_flow_finish(fetch);
     fetch_set_state(fetch, FETCH_ENDED);
     int code = fetch_get_abandon_code(fetch);
-    count(fetch, code);
+    count(fetch, code, (fetch->entered_ns - fetch->started_ns) / NS_PER_US);
     dispose(fetch);
 }

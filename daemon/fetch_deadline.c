@@ -60,10 +60,10 @@ struct fetch_deadline fetch_next_deadline(const struct fetch *fetch)
     return deadline.at_ns < total.at_ns ? deadline : total;
 }
 
-uint64_t fetch_next_look_ns(const struct fetch *fetch, uint64_t now_ns)
+uint64_t fetch_next_look_ns(const struct fetch *fetch)
 {
     uint64_t at_ns = fetch_next_deadline(fetch).at_ns;
     uint64_t opening_ns = fetch->queued_ns + fetch->request->connect_timeout_ms * NS_PER_MS;
-    bool may_open = fetch->state == FETCH_QUEUED && opening_ns > now_ns;
-    return may_open && opening_ns < at_ns ? opening_ns : at_ns;
+    bool may_open = fetch->state == FETCH_QUEUED && opening_ns < at_ns;
+    return may_open && opening_ns > uv_hrtime() ? opening_ns : at_ns;
 }

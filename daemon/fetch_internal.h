@@ -49,6 +49,7 @@ struct fetch {
 
     enum fetch_state state;
     uv_timer_t timer;
+    uint64_t timer_ns; /* when it is to fire, while it runs */
     uint64_t started_ns;
     uint64_t entered_ns; /* the state, or the last byte that moved in it */
     uint64_t redirects;
@@ -150,7 +151,7 @@ struct fetch_deadline {
 struct fetch_deadline fetch_next_deadline(const struct fetch *fetch);
 
 /* When to look at it again: by then, or earlier where what it waits for may have another one. */
-uint64_t fetch_next_look_ns(const struct fetch *fetch, uint64_t now_ns);
+uint64_t fetch_next_look_ns(const struct fetch *fetch);
 
 /* ---- fetch_place.c -------------------------------------------------------------------------- */
 
@@ -158,8 +159,8 @@ uint64_t fetch_next_look_ns(const struct fetch *fetch, uint64_t now_ns);
 void fetch_queue(struct fetch *fetch);
 /* Its place was of no use: it asks for another one, before the others of its user. */
 void fetch_place_again(struct fetch *fetch);
-/* It has ended with this code. */
-void fetch_count_at_origin(struct fetch *fetch, int code);
+/* It has ended with this code, after so long. */
+void fetch_count_at_origin(struct fetch *fetch, int code, uint64_t total_us);
 /* Goes to another origin, or ends: the place and the queue of this one are given up. */
 void fetch_leave_origin(struct fetch *fetch);
 

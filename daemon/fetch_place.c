@@ -31,7 +31,6 @@ static void on_place(struct dispatch_ticket *ticket, struct pool_connection *con
 {
     struct fetch *fetch = fetch_of(ticket);
     struct wire_why why;
-    uint64_t now = uv_hrtime();
     struct transfer_place place = {
         .pool = fetch->context->dispatch->pool,
         .spares = fetch->context->spares,
@@ -41,9 +40,9 @@ static void on_place(struct dispatch_ticket *ticket, struct pool_connection *con
         .added = fetch_find_credential(fetch),
         .config = fetch->context->config,
     };
-    fetch->timing.queue_us += (now - fetch->queued_ns) / NS_PER_US;
-    fetch->opening_ns = fetch->opening_ns ? fetch->opening_ns : now;
     fetch_set_state(fetch, FETCH_CONNECTING);
+    fetch->timing.queue_us += (fetch->entered_ns - fetch->queued_ns) / NS_PER_US;
+    fetch->opening_ns = fetch->opening_ns ? fetch->opening_ns : fetch->entered_ns;
     int code = transfer_create(&fetch->transfer, &place, fetch->request, &fetch_transfer_events,
                                fetch, &why);
     go_on(fetch, code, &why);
@@ -91,7 +90,7 @@ static int meet_origin(struct fetch *fetch, struct wire_why *why)
     if (!fetch->check)
         origin_join_tally(fetch->context->dispatch->origins, fetch->origin,
                           fetch->context->config->metrics_origins);
-    retry_budget_note_request(&fetch->origin->budget, uv_hrtime() / NS_PER_MS);
+    retry_budget_note_request(&fetch->origin->budget, fetch->queued_ns / NS_PER_MS);
     code = request_terms(fetch->request, &fetch->terms);
     return lack_memory(code == 0 ? fetch_set_partition(fetch) : code, why);
 }
@@ -177,14 +176,14 @@ static void count_phases(const struct fetch *fetch, const struct fetchpool_timin
         note_phase(fetch, STATS_FIRST_BYTE, timing->first_byte_us);
 }
 
-void fetch_count_at_origin(struct fetch *fetch, int code)
+void fetch_count_at_origin(struct fetch *fetch, int code, uint64_t total_us)
 {
     if (!fetch->origin)
         return;
     origin_note_end(fetch->origin, code);
     note_phase(fetch, STATS_QUEUE, fetch->timing.queue_us);
     count_phases(fetch, &fetch->timing);
-    note_phase(fetch, STATS_TOTAL, (uv_hrtime() - fetch->started_ns) / NS_PER_US);
+    note_phase(fetch, STATS_TOTAL, total_us);
 }
 
 void fetch_leave_origin(struct fetch *fetch)

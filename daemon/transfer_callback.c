@@ -187,19 +187,17 @@ static bool is_line_end(char byte)
 static int take_line(struct transfer *transfer, struct wire_str line)
 {
     pool_note_activity(&transfer->job);
-    if (transfer->answered_ns == 0)
-        transfer->answered_ns = uv_hrtime();
     while (line.length > 0 && is_line_end(line.data[line.length - 1]))
         line.length--;
     if (transfer->has_head)
         return add_trailer_line(transfer, line);
-    if (line.length >= 5 && memcmp(line.data, "HTTP/", 5) == 0)
+    if (line.length >= 5 && memcmp(line.data, "HTTP/", 5) == 0) {
         begin_head(transfer, line);
-    else if (line.length == 0)
-        return end_head(transfer);
-    else
-        return add_header_line(transfer, line);
-    return 0;
+        return 0;
+    }
+    if (transfer->answered_ns == 0)
+        transfer->answered_ns = uv_hrtime();
+    return line.length == 0 ? end_head(transfer) : add_header_line(transfer, line);
 }
 
 /* Once per line, with its line end; anything but the count back ends the transfer. */
