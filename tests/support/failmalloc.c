@@ -332,6 +332,15 @@ int __vasprintf_chk(char **out_text, int flag, const char *format, va_list value
     return print(out_text, format, values, CALLER);
 }
 
+/* libcurl's own are told by where libcurl asks: so it asks libc itself. */
+typedef int initializer(long flags);
+int curl_global_init_mem(long flags, ...);
+int curl_global_init_mem(long flags, ...)
+{
+    initializer *next = (initializer *)dlsym(RTLD_NEXT, "curl_global_init");
+    return next(flags);
+}
+
 /* Streams are libc's to free, so only their making fails; they are not among what lives. */
 FILE *fopen(const char *path, const char *mode)
 {
