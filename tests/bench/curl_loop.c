@@ -95,9 +95,19 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *ctx)
     return size * count;
 }
 
+/* glibc's calloc() takes nothing from what the thread has at hand, before 2.41: 3 % of a request.
+ */
+static void *allocate_zeros(size_t count, size_t size)
+{
+    void *memory = malloc(count * size);
+    if (memory)
+        explicit_bzero(memory, count * size); /* of memset() compilers make a calloc() again */
+    return memory;
+}
+
 void curl_loop_init(long max_connections)
 {
-    MUST(curl_global_init(CURL_GLOBAL_DEFAULT));
+    MUST(curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, free, realloc, strdup, allocate_zeros));
     multi = curl_multi_init();
     set = epoll_create1(EPOLL_CLOEXEC);
     if (!multi || set < 0)
