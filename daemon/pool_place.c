@@ -191,6 +191,12 @@ static struct pool_connection *find_idle_of(const struct pool *pool, const struc
     return NULL;
 }
 
+/* Those that were shut down have the last descriptors, until libcurl has looked at them. */
+static bool awaits_descriptor(const struct pool *pool)
+{
+    return pool->unclean > 0 && pool->sockets_open + pool->opening >= pool->setup.most_sockets;
+}
+
 static enum pool_verdict make_room(struct pool *pool, const struct pool_want *want)
 {
     if (want->origin->connection_count >= pool->config->connections_per_origin) {
@@ -264,6 +270,9 @@ static enum pool_verdict check_health(const struct pool *pool, const struct pool
 /* A request that gets no connection for want of memory tries again after this. */
 #define NO_MEMORY_MS 100
 
+/* And one that waits for a descriptor, if none has become free before. */
+#define NO_DESCRIPTOR_MS 50
+
 void pool_begin_turn(struct pool *pool)
 {
     pool->begun_in_turn = pool->placed_in_turn = 0;
@@ -321,6 +330,10 @@ enum pool_verdict pool_place(struct pool *pool, const struct pool_want *want,
     enum pool_verdict verdict = check_opening(pool, want, now, out_again_ns);
     if (verdict == POOL_GO && pool->begun_in_turn >= MOST_BEGUN_IN_TURN)
         verdict = POOL_PACED;
+    if (verdict == POOL_GO && awaits_descriptor(pool)) {
+        *out_again_ns = now + (uint64_t)NO_DESCRIPTOR_MS * NS_PER_MS;
+        verdict = POOL_FULL;
+    }
     if (verdict == POOL_GO && !want->only_looks_up)
         verdict = make_room(pool, want);
     if (verdict != POOL_GO)

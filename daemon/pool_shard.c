@@ -13,6 +13,11 @@
  * two percent of a request. */
 #define FULL_SHARD 64
 
+/* Descriptors beyond those of the connections that there may be. Shards look for dead connections
+ * among their own only, and most do so once a second: until then these keep theirs. Where there are
+ * few, there is one shard, in which libcurl drops a dead one when it needs another. */
+#define LEAST_SPARE 256
+
 /* ---- libcurl's callbacks: nothing of libcurl may be called from here ------------------------ */
 
 /* Anything but 0 would end the whole multi handle for good. */
@@ -192,11 +197,16 @@ static struct pool_shard *find_emptiest(const struct pool *pool)
     return emptiest;
 }
 
+static bool wants_another(const struct pool *pool, const struct pool_shard *emptiest)
+{
+    return emptiest->connections >= FULL_SHARD && pool->shard_count < POOL_MOST_SHARDS &&
+           pool->setup.most_sockets - pool->most_connections >= LEAST_SPARE;
+}
+
 static struct pool_shard *choose(struct pool *pool)
 {
     struct pool_shard *shard = find_emptiest(pool);
-    if (shard->connections >= FULL_SHARD && pool->shard_count < POOL_MOST_SHARDS &&
-        pool_shard_add(pool))
+    if (wants_another(pool, shard) && pool_shard_add(pool))
         shard = pool->shards[pool->shard_count - 1];
     return shard;
 }

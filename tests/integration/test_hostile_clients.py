@@ -522,8 +522,9 @@ def test_more_stalled_requests_than_descriptors_wait_and_clients_still_come_in(s
 
 @pytest.mark.parametrize("terms", [[{}], [{}, {"server_name": "localhost"}]],
                          ids=["of one pool", "of both pools"])
-def test_idle_connections_make_room_for_new_ones_when_descriptors_are_few(start_daemon, terms):
-    daemon = start_daemon(wrapper=["prlimit", "--nofile=256:256"])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_idle_connections_make_room_for_new_ones_when_descriptors_are_few(start_daemon, terms, threads):
+    daemon = start_daemon({"pool": {"threads": threads}}, wrapper=["prlimit", "--nofile=256:256"])
     client = daemon.client()
     with contextlib.ExitStack() as stack:
         for number in range(150):
