@@ -28,6 +28,8 @@ struct pool_shard {
     size_t connections; /* records of them */
     size_t jobs;        /* that were added, and are in the multi handle */
     uv_timer_t timer;
+    long timeout_ms; /* what libcurl last said of it */
+    bool has_new_timeout;
     bool is_due;                /* libcurl wants to be called without delay */
     unsigned idle_turns;        /* how often it was since anything happened */
     struct pool_socket *ready;  /* to be looked at in this turn */
@@ -104,6 +106,8 @@ void pool_shard_leave(struct origin *origin);
 /* Closes those beyond the first in which nothing is. */
 void pool_shard_trim(struct pool *pool);
 void pool_shard_update_limits(struct pool_shard *shard);
+/* Sets the timer to what libcurl said while several threads were at work. */
+void pool_shard_set_timer(struct pool_shard *shard);
 /* Closes its connections. */
 void pool_shard_close(struct pool_shard *shard);
 

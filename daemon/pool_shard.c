@@ -66,14 +66,23 @@ static void set_timer(struct pool_shard *shard, long timeout_ms)
     }
 }
 
+/* Several times a request: where others are at work, too, the last holds when all are done. */
 static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
 {
     struct pool_shard *shard = ctx;
     (void)multi;
-    pool_callback_begin(shard->pool);
-    set_timer(shard, timeout_ms);
-    pool_callback_end(shard->pool);
+    shard->timeout_ms = timeout_ms;
+    shard->has_new_timeout = shard->pool->is_parallel;
+    if (!shard->has_new_timeout)
+        set_timer(shard, timeout_ms);
     return 0;
+}
+
+void pool_shard_set_timer(struct pool_shard *shard)
+{
+    if (shard->has_new_timeout)
+        set_timer(shard, shard->timeout_ms);
+    shard->has_new_timeout = false;
 }
 
 /* ---- Driving libcurl ------------------------------------------------------------------------ */

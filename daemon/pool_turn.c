@@ -16,8 +16,8 @@
 
 /*
  * A TLS handshake costs a millisecond or more of computing, and hundreds can be ready at once.
- * Those beyond this time are left for the next turn of the loop, which finds their sockets ready
- * still, so that nothing else waits for all of them.
+ * Those beyond this time, of which each shard has a share, are left for the next turn of the loop,
+ * which finds their sockets ready still, so that nothing else waits for all of them.
  */
 #define HANDSHAKES_PER_TURN_NS ((uint64_t)10 * NS_PER_MS)
 
@@ -48,6 +48,8 @@ static void drive_busy(struct pool *pool, void (*drive)(void *pool, size_t index
         pool->is_parallel = true;
         crew_run(pool->crew, drive, pool, pool->busy_count);
         pool->is_parallel = false;
+        for (size_t i = 0; i < pool->busy_count; i++)
+            pool_shard_set_timer(pool->busy[i]);
     } else {
         for (size_t i = 0; i < pool->busy_count; i++)
             drive(pool, i);
@@ -83,9 +85,16 @@ void pool_turn_leave(struct pool_socket *sock)
     DL_DELETE2(sock->shard->ready, sock, ready_prev, ready_next); // NOLINT: it is in it
 }
 
+static uint64_t handshake_share_ns(const struct pool *pool)
+{
+    size_t threads = pool->config->threads, busy = pool->busy_count;
+    return HANDSHAKES_PER_TURN_NS * (threads < busy ? threads : busy) / busy;
+}
+
+/* One is let through in any case. */
 static void shake_hands(struct pool_shard *shard, curl_socket_t fd, int curl_flags)
 {
-    if (shard->shaken_in_turn_ns >= HANDSHAKES_PER_TURN_NS)
+    if (shard->shaken_in_turn_ns >= handshake_share_ns(shard->pool))
         return;
     uint64_t begun_ns = uv_hrtime();
     pool_shard_drive(shard, fd, curl_flags);

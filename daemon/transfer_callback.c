@@ -197,18 +197,21 @@ static int take_line(struct transfer *transfer, struct wire_str line)
     }
     if (transfer->answered_ns == 0)
         transfer->answered_ns = uv_hrtime();
-    return line.length == 0 ? end_head(transfer) : add_header_line(transfer, line);
+    if (line.length > 0)
+        return add_header_line(transfer, line);
+    pool_callback_begin(transfer->pool);
+    int result = end_head(transfer);
+    pool_callback_end(transfer->pool);
+    return result;
 }
 
-/* Once per line, with its line end; anything but the count back ends the transfer. */
+/* Once per line, with its line end; anything but the count back ends the transfer. Up to the head's
+ * end only this transfer is touched. */
 static size_t on_header(char *bytes, size_t unit, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     struct wire_str line = {bytes, unit * count};
-    pool_callback_begin(transfer->pool);
-    int result = take_line(transfer, line);
-    pool_callback_end(transfer->pool);
-    return result == 0 ? unit * count : 0;
+    return take_line(transfer, line) == 0 ? unit * count : 0;
 }
 
 /*
