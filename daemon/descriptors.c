@@ -33,6 +33,7 @@ void descriptors_share(struct descriptors *out_descriptors, const struct config 
 {
     uint64_t all = raise_limit();
     uint64_t reserved = all / 4 < RESERVED_DESCRIPTORS ? all / 4 : RESERVED_DESCRIPTORS;
+    reserved += config->threads - 1; /* each has a multi handle with one of its own */
     uint64_t half = (all - reserved) / 2;
     uint64_t wanted = config->max_connections * 4 / 3 + 1;
     uint64_t most_clients = all - reserved - (wanted < half ? wanted : half);

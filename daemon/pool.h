@@ -210,6 +210,10 @@ void pool_remove(struct pool_job *job);
 void pool_callback_begin(struct pool *pool);
 void pool_callback_end(struct pool *pool);
 
+/* May libcurl's functions be called for a transfer other than the one that called back? Not while
+ * another thread may be in libcurl with it. */
+bool pool_may_touch_others(const struct pool *pool);
+
 /* Something was done for a job, or is to be done: libcurl's wish to be called at once is meant. */
 void pool_note_activity(struct pool_job *job);
 

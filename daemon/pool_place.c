@@ -191,10 +191,12 @@ static struct pool_connection *find_idle_of(const struct pool *pool, const struc
     return NULL;
 }
 
-/* Those that were shut down have the last descriptors, until libcurl has looked at them. */
+/* Those that were shut down have the last descriptors, until libcurl has looked at them. Who was
+ * placed in this turn, or looks a name up, has none yet. */
 static bool awaits_descriptor(const struct pool *pool)
 {
-    return pool->unclean > 0 && pool->sockets_open + pool->opening >= pool->setup.most_sockets;
+    size_t taken = pool->sockets_open + pool->begun_in_turn + pool->look_ups;
+    return pool->unclean > 0 && taken >= pool->setup.most_sockets;
 }
 
 static enum pool_verdict make_room(struct pool *pool, const struct pool_want *want)
@@ -330,7 +332,7 @@ enum pool_verdict pool_place(struct pool *pool, const struct pool_want *want,
     enum pool_verdict verdict = check_opening(pool, want, now, out_again_ns);
     if (verdict == POOL_GO && pool->begun_in_turn >= MOST_BEGUN_IN_TURN)
         verdict = POOL_PACED;
-    if (verdict == POOL_GO && awaits_descriptor(pool)) {
+    if (verdict == POOL_GO && !want->only_looks_up && awaits_descriptor(pool)) {
         *out_again_ns = now + (uint64_t)NO_DESCRIPTOR_MS * NS_PER_MS;
         verdict = POOL_FULL;
     }

@@ -15,7 +15,8 @@
 
 /* Descriptors beyond those of the connections that there may be. Shards look for dead connections
  * among their own only, and most do so once a second: until then these keep theirs. Where there are
- * few, there is one shard, in which libcurl drops a dead one when it needs another. */
+ * few, there is one shard for each thread; in one, libcurl drops a dead one when it needs another.
+ */
 #define LEAST_SPARE 256
 
 /* ---- libcurl's callbacks: nothing of libcurl may be called from here ------------------------ */
@@ -235,6 +236,8 @@ void pool_shard_leave(struct origin *origin)
     if (origin->connections)
         return;
     origin->shard->origins--;
+    if (origin->shard->pool->shard_count > 1)
+        origin->looked_up_ns = 0; /* where it comes to next, its name may not be known */
     origin->shard = NULL;
 }
 

@@ -164,9 +164,10 @@ void pool_sockets_want(struct pool_sockets *sockets, struct pool_shard *shard, c
         if (!sock)
             return;
         sock->wanted = 0;
-        if (!sock->is_opened_by_pool)
+        if (!sock->is_opened_by_pool) {
+            sockets->events->on_close(sockets->ctx, sock);
             forget(sock);
-        else if (sock->armed & UV_WRITABLE)
+        } else if (sock->armed & UV_WRITABLE)
             arm(sock, UV_READABLE);
         return;
     }

@@ -10,6 +10,8 @@
  */
 #include "pool_internal.h"
 
+#include <malloc.h>
+
 #include <utlist.h>
 
 #include "crew.h"
@@ -41,6 +43,11 @@ void pool_callback_end(struct pool *pool)
         pthread_mutex_unlock(&pool->gate);
 }
 
+bool pool_may_touch_others(const struct pool *pool)
+{
+    return !pool->is_parallel;
+}
+
 /* Has those in `busy` driven, and then tells what is done, in order. */
 static void drive_busy(struct pool *pool, void (*drive)(void *pool, size_t index), size_t cost)
 {
@@ -48,8 +55,8 @@ static void drive_busy(struct pool *pool, void (*drive)(void *pool, size_t index
         pool->is_parallel = true;
         crew_run(pool->crew, drive, pool, pool->busy_count);
         pool->is_parallel = false;
-        for (size_t i = 0; i < pool->busy_count; i++)
-            pool_shard_set_timer(pool->busy[i]);
+        for (size_t i = 0; i < pool->shard_count; i++)
+            pool_shard_set_timer(pool->shards[i]);
     } else {
         for (size_t i = 0; i < pool->busy_count; i++)
             drive(pool, i);
@@ -189,10 +196,14 @@ static void open_gate(struct pool *pool)
     pthread_mutexattr_destroy(&attributes);
 }
 
+/* Helpers allocate where the loop's thread does, not in arenas of their own: what is free there
+ * would be of use to none but them. */
 int pool_turn_open(struct pool *pool)
 {
     size_t helpers = pool->config->threads - 1;
     open_gate(pool);
+    if (helpers > 0)
+        mallopt(M_ARENA_MAX, 1);
     return helpers > 0 ? crew_create(&pool->crew, helpers, "fetchpoold-pool") : 0;
 }
 

@@ -63,6 +63,8 @@ static int create_parts(struct server *server)
     stall_list_open(&server->stalls, &server->loop, config->paused_memory_bytes,
                     config->paused_memory_total_bytes);
     server->shared->max_unread_bytes = server_most_unread(config);
+    /* After the conns: libuv calls what was started last first, and what a turn of the pool writes
+     * is to be sent in the same turn. */
     int result = make_pool_id(server);
     if (result == 0)
         result = create_pool(server);

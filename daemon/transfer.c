@@ -190,7 +190,8 @@ static void unpause(struct transfer *transfer)
 bool transfer_hold(struct transfer *transfer)
 {
     if (transfer->is_done || transfer->is_receive_paused || transfer->request->has_upload ||
-        !transfer->has_head || !transfer_is_over_http_2(transfer))
+        !transfer->has_head || !pool_may_touch_others(transfer->pool) ||
+        !transfer_is_over_http_2(transfer))
         return false;
     transfer->is_receive_paused = true;
     transfer->is_everyday = false;

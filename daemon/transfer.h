@@ -101,7 +101,8 @@ int transfer_create(struct transfer **out_transfer, const struct transfer_place 
  * Nobody takes the body for now, so it should not come. Returns false, and does nothing, over
  * HTTP/1.1: bytes that are refused stop the connection. Over HTTP/2 they stop one stream, and each
  * of the others would have the connection read until bytes of its own came. Also from inside
- * libcurl.
+ * libcurl; while several threads are in it, nothing is done, and false returned: on_body may
+ * refuse.
  */
 bool transfer_hold(struct transfer *transfer);
 

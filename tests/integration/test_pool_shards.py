@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import itertools
 import pathlib
+import time
 
 import pytest
 
@@ -92,6 +93,23 @@ def test_streams_of_several_origins_bring_every_byte(start_daemon, nginx, client
                    for client, origin in zip(clients(daemon, 10), origins_of(nginx))]
         for stream in streams:
             stream.finish()
+        assert {stream.digest() for stream in streams} == {digest}
+
+
+@THREADS
+def test_a_client_of_many_streams_that_reads_slowly_gets_every_byte(start_daemon, nginx, threads):
+    """Its socket is full again and again, while several shards bring more."""
+    daemon = start_daemon({"pool": {"threads": threads}})
+    digest = hashlib.sha256(nginx.file("mebibyte")).hexdigest()
+    origins = [(server, host) for server, host in origins_of(nginx)
+               if server in (Nginx.H2, Nginx.MUTUAL_H2)]
+    with calm(daemon, 0), daemon.client() as client, daemon.client() as other:
+        streams = [client.stream(nginx.url("/files/mebibyte", *origin), window=1 << 21, keep=False)
+                   for origin in origins for _ in range(8)]
+        while not all(stream.is_over for stream in streams):
+            time.sleep(0.01)
+            assert other.fetch(nginx.url("/text", Nginx.H1))["status"] == 200
+            client.read_for(0.005)
         assert {stream.digest() for stream in streams} == {digest}
 
 
