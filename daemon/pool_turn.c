@@ -23,6 +23,9 @@
  */
 #define HANDSHAKES_PER_TURN_NS ((uint64_t)10 * NS_PER_MS)
 
+/* The same for all that is ready: a thousand sockets can be, and clients wait meanwhile. */
+#define READY_PER_TURN_NS ((uint64_t)20 * NS_PER_MS)
+
 /* A step of a handshake is as much work as so many looks at sockets. */
 #define HANDSHAKE_COST 8
 
@@ -115,7 +118,7 @@ static void drive_ready(void *ctx, size_t index)
     struct pool_shard *shard = pool->busy[index];
     shard->shaken_in_turn_ns = 0;
     shard->ready_cost = 0;
-    while (shard->ready) {
+    for (uint64_t begun_ns = uv_hrtime(); shard->ready;) {
         struct pool_socket *sock = shard->ready;
         int curl_flags = sock->ready_flags;
         pool_turn_leave(sock);
@@ -123,7 +126,11 @@ static void drive_ready(void *ctx, size_t index)
             shake_hands(shard, sock->fd, curl_flags);
         else
             pool_shard_drive(shard, sock->fd, curl_flags);
+        if (uv_hrtime() - begun_ns >= READY_PER_TURN_NS / pool->busy_count)
+            break;
     }
+    while (shard->ready) /* the loop finds them again */
+        pool_turn_leave(shard->ready);
 }
 
 static void drive_all_ready(struct pool *pool)

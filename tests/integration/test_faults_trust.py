@@ -61,7 +61,8 @@ def bundle(authority, path):
 
 @pytest.fixture
 def daemon(start_daemon, bundle):
-    return start_daemon({"tls": {"ca_file": bundle}})
+    """One shard: each reads the file when it first needs it."""
+    return start_daemon({"tls": {"ca_file": bundle}, "pool": {"threads": 1}})
 
 
 def reload(daemon, says="the files that it names were read again"):
