@@ -30,12 +30,11 @@ struct pool_shard {
     uv_timer_t timer;
     long timeout_ms; /* what libcurl last said of it */
     bool has_new_timeout;
-    bool is_due;                /* libcurl wants to be called without delay */
-    unsigned idle_turns;        /* how often it was since anything happened */
-    struct pool_socket *ready;  /* to be looked at in this turn */
-    size_t ready_cost;          /* of that, about, in looks at a socket */
-    size_t due_cost;            /* of what is due */
-    uint64_t shaken_in_turn_ns; /* spent on handshakes */
+    bool is_due;               /* libcurl wants to be called without delay */
+    unsigned idle_turns;       /* how often it was since anything happened */
+    struct pool_socket *ready; /* to be looked at in this turn */
+    size_t ready_cost;         /* of that, about, in looks at a socket */
+    size_t due_cost;           /* of what is due */
 };
 
 struct pool {

@@ -101,14 +101,15 @@ static uint64_t handshake_share_ns(const struct pool *pool)
     return HANDSHAKES_PER_TURN_NS * (threads < busy ? threads : busy) / busy;
 }
 
-/* One is let through in any case. */
-static void shake_hands(struct pool_shard *shard, curl_socket_t fd, int curl_flags)
+/* `*spent_ns`: on those before it, in this turn. One is let through in any case. */
+static void shake_hands(struct pool_shard *shard, curl_socket_t fd, int curl_flags,
+                        uint64_t *spent_ns)
 {
-    if (shard->shaken_in_turn_ns >= handshake_share_ns(shard->pool))
+    if (*spent_ns >= handshake_share_ns(shard->pool))
         return;
     uint64_t begun_ns = uv_hrtime();
     pool_shard_drive(shard, fd, curl_flags);
-    shard->shaken_in_turn_ns += uv_hrtime() - begun_ns;
+    *spent_ns += uv_hrtime() - begun_ns;
 }
 
 /* Each socket may be gone after it, and others of the shard with it. */
@@ -116,18 +117,16 @@ static void drive_ready(void *ctx, size_t index)
 {
     const struct pool *pool = ctx;
     struct pool_shard *shard = pool->busy[index];
-    shard->shaken_in_turn_ns = 0;
+    uint64_t begun_ns = uv_hrtime(), shaken_ns = 0;
     shard->ready_cost = 0;
-    for (uint64_t begun_ns = uv_hrtime(); shard->ready;) {
+    while (shard->ready && uv_hrtime() - begun_ns < READY_PER_TURN_NS / pool->busy_count) {
         struct pool_socket *sock = shard->ready;
         int curl_flags = sock->ready_flags;
         pool_turn_leave(sock);
         if (is_shaking_hands(sock))
-            shake_hands(shard, sock->fd, curl_flags);
+            shake_hands(shard, sock->fd, curl_flags, &shaken_ns);
         else
             pool_shard_drive(shard, sock->fd, curl_flags);
-        if (uv_hrtime() - begun_ns >= READY_PER_TURN_NS / pool->busy_count)
-            break;
     }
     while (shard->ready) /* the loop finds them again */
         pool_turn_leave(shard->ready);
@@ -217,6 +216,5 @@ int pool_turn_open(struct pool *pool)
 void pool_turn_close(struct pool *pool)
 {
     crew_destroy(pool->crew);
-    pool->crew = NULL;
     pthread_mutex_destroy(&pool->gate);
 }
